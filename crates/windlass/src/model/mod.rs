@@ -1,0 +1,27 @@
+//! Vocabulary: pure data and pure functions.
+//!
+//! Nothing here knows a clock, a runtime or a database. What a job is, which states it may be in,
+//! what may happen to it next and what one attempt left behind are all said here, once; the stores
+//! write it down and the engine decides by it.
+
+mod attempt;
+mod enqueue;
+mod filter;
+mod id;
+mod job;
+mod json;
+mod state;
+mod time;
+mod verdict;
+
+pub use attempt::{AttemptError, AttemptOutcome, AttemptRecord, MAX_ATTEMPT_RECORDS};
+pub use enqueue::{
+    Conflict, Enqueued, Idempotency, InvalidJob, Limits, MAX_ENQUEUE, NewJob, RunAt, Unique,
+};
+pub use filter::{Cursor, Filter, InvalidCursor, Page};
+pub use id::{InvalidId, JobId};
+pub use job::{ClaimedJob, JobRecord, QueueStats, WorkerRecord};
+pub use json::{InvalidJson, Json, MAX_DEPTH};
+pub use state::{Event, State, Transition, UnknownState};
+pub use time::Timestamp;
+pub use verdict::{Finish, Lease, Recorded, Verdict};

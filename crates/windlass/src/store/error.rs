@@ -1,0 +1,72 @@
+use std::time::Duration;
+
+use crate::db;
+
+/// Why a store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The database said no, could not be reached, or did not answer in time.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// The schema is missing or from another version.
+    #[error("the schema is at version {found} but this program needs {needed}: {remedy}")]
+    Schema {
+        /// What is there; 0 if nothing.
+        found: i64,
+        /// What is needed.
+        needed: i64,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// This store cannot do it at all; see [`super::Capabilities`].
+    #[error("the {store} store cannot {verb}")]
+    Unsupported {
+        /// Which store.
+        store: &'static str,
+        /// Cannot what.
+        verb: &'static str,
+    },
+    /// A row holds what this program never wrote.
+    #[error("a stored job cannot be read: {0}")]
+    Corrupt(String),
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+impl Error {
+    /// It did not answer in time.
+    pub fn timeout(after: Duration) -> Self {
+        Self::Db(db::Error::Timeout(after))
+    }
+
+    /// Whether trying again later may help: the store is out of reach, busy or starting, rather
+    /// than unwilling.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Db(db::Error::Timeout(_)) => true,
+            Self::Db(db::Error::Sqlx(error)) => match error {
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::WorkerCrashed => true,
+                sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                    // PostgreSQL: connection, resources, operator intervention, rollback classes
+                    // and timeouts. SQLite: busy and locked, with their extended codes.
+                    ["08", "53", "57", "40", "55"]
+                        .iter()
+                        .any(|class| code.starts_with(class))
+                        || ["5", "6", "261", "262", "517", "773"].contains(&&*code)
+                }),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
