@@ -1,7 +1,14 @@
-//! windlass: a durable job engine.
+#![doc = include_str!("../README.md")]
+
 pub mod db;
+pub mod engine;
 pub mod model;
 pub mod store;
+pub mod telemetry;
 
+pub use engine::{
+    Backoff, Client, Context, EnqueueError, Job, JobOptions, Outcome, Registry, permanent,
+    retry_after, wait_for,
+};
 pub use model::{JobId, JobRecord, Json, NewJob, State, Timestamp};
 pub use store::Store;

@@ -1,0 +1,139 @@
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::client::{Client, EnqueueError};
+use super::job::{Committed, Job, Outcome};
+use crate::db;
+use crate::model::{ClaimedJob, Enqueued, Finish, Json, NewJob, Recorded};
+use crate::store;
+
+/// What a running job knows and may do.
+#[derive(Debug, Clone)]
+pub struct Context<S> {
+    services: S,
+    attempt: Attempt,
+}
+
+/// One attempt, without the services.
+#[derive(Debug, Clone)]
+pub(super) struct Attempt {
+    pub(super) job: Arc<ClaimedJob>,
+    pub(super) cancelled: CancellationToken,
+    pub(super) client: Client,
+}
+
+/// Why an attempt could not record something.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ContextError {
+    /// The lease was lost: the job is, or was, run elsewhere. Stop; nothing of this attempt counts.
+    #[error("the lease was lost")]
+    LeaseLost,
+    /// The value cannot be written as JSON.
+    #[error(transparent)]
+    Json(#[from] crate::model::InvalidJson),
+    /// The store did not do it.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+impl<S> Context<S> {
+    pub(super) const fn new(services: S, attempt: Attempt) -> Self {
+        Self { services, attempt }
+    }
+
+    /// What every job gets to work with.
+    pub const fn services(&self) -> &S {
+        &self.services
+    }
+
+    /// The job as it was claimed.
+    pub fn job(&self) -> &ClaimedJob {
+        &self.attempt.job
+    }
+
+    /// This attempt, counted from 1.
+    pub fn attempt(&self) -> u16 {
+        self.attempt.job.attempt
+    }
+
+    /// Whether this is the last attempt the job has.
+    pub fn is_last_attempt(&self) -> bool {
+        self.attempt.job.attempt >= self.attempt.job.max_attempts
+    }
+
+    /// Fires when the attempt should end: cancelled by an operator, timed out, its lease lost, or
+    /// the process stopping. Handlers that ignore it are aborted a little later.
+    pub const fn cancelled(&self) -> &CancellationToken {
+        &self.attempt.cancelled
+    }
+
+    /// Enqueues and looks after other jobs.
+    pub const fn client(&self) -> &Client {
+        &self.attempt.client
+    }
+
+    /// Reports progress: any JSON an operator understands.
+    pub async fn progress<T: Serialize + Sync + ?Sized>(
+        &self,
+        progress: &T,
+    ) -> Result<(), ContextError> {
+        let progress = Json::encode(progress)?;
+        match self
+            .store()
+            .progress(self.attempt.job.lease(), &progress)
+            .await?
+        {
+            Recorded::Yes => Ok(()),
+            Recorded::LeaseLost => Err(ContextError::LeaseLost),
+        }
+    }
+
+    /// A follow-up job that carries on this one's tenant, correlation id and trace.
+    pub fn follow_up<J: Job>(&self, job: &J) -> Result<NewJob, EnqueueError> {
+        let this = &self.attempt.job;
+        let mut next = self.attempt.client.prepare(job)?;
+        next.tenant_id = next.tenant_id.or_else(|| this.tenant_id.clone());
+        next.correlation_id = this.correlation_id.clone();
+        next.trace_parent = this.trace_parent.clone();
+        Ok(next)
+    }
+
+    /// Enqueues a follow-up within the job's own transaction.
+    pub async fn enqueue_in<J: Job>(
+        &self,
+        tx: &mut db::Tx,
+        job: &J,
+    ) -> Result<Enqueued, EnqueueError> {
+        self.attempt
+            .client
+            .insert_in(tx, self.follow_up(job)?)
+            .await
+    }
+
+    /// Finishes the job **inside its own transaction** and commits: what the transaction wrote and
+    /// the job's completion become durable together, exactly once, or not at all.
+    ///
+    /// If the lease was lost meanwhile, everything is rolled back.
+    pub async fn commit(
+        &self,
+        mut tx: db::Tx,
+        result: Option<Json>,
+    ) -> Result<Outcome, ContextError> {
+        let finish = Finish::complete(self.attempt.job.lease(), result);
+        match self.store().finish_in(&mut tx, &finish, None).await? {
+            Recorded::Yes => {}
+            Recorded::LeaseLost => return Err(ContextError::LeaseLost),
+        }
+        // If the reply to the commit is lost, this fails although it may have happened; the failure
+        // is then recorded under the same fence, and refused if it did happen.
+        tx.commit().await.map_err(store::Error::from)?;
+        Ok(Outcome::Committed(Committed(())))
+    }
+
+    fn store(&self) -> &dyn store::Store {
+        &**self.attempt.client.store()
+    }
+}

@@ -1,0 +1,27 @@
+//! Policy and runtime: what jobs are, who runs them, and what becomes of them.
+//!
+//! An [`Engine`] is a handful of tasks that share nothing but channels, so that a slow handler can
+//! stop none of them:
+//!
+//! - a *fetcher* per queue claims jobs and keeps a small buffer full;
+//! - an apalis *worker* per queue runs them through its tower layers (the backend module is the seam);
+//! - the *completer* writes outcomes in batches;
+//! - the *lease keeper* extends the leases of everything claimed and not yet recorded, and stops
+//!   what has lost its lease or was cancelled;
+//! - *maintenance* runs on whichever process leads: rescue, retention, upkeep.
+//!
+//! Each survives the loss of the store for any time, says so once, and goes on by itself.
+
+mod backoff;
+mod client;
+mod context;
+mod failure;
+mod job;
+mod registry;
+
+pub use backoff::Backoff;
+pub use client::{Client, EnqueueError};
+pub use context::{Context, ContextError};
+pub use failure::{Permanent, RetryAfter, is_permanent, permanent, retry_after, wait_for};
+pub use job::{Committed, Job, JobOptions, Outcome};
+pub use registry::{Catalogue, KindInfo, Registry};

@@ -1,0 +1,278 @@
+//! What operators see: one function per event, which writes the log line and the metric together.
+//!
+//! No call site names a metric or words a message; every name is a constant here. Labels are kind,
+//! queue and outcome, never an id. Nothing here ever gets to see args, results or error texts of
+//! jobs: those may hold message bodies.
+#![expect(clippy::disallowed_macros, reason = "the one place that names metrics")]
+
+use std::time::{Duration, Instant};
+
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use tracing::{debug, error, info, warn};
+
+use crate::model::{AttemptOutcome, ClaimedJob, Enqueued, JobId, NewJob, QueueStats, Timestamp};
+use crate::store::{Changed, Rescued};
+
+/// Jobs made durable, by kind and queue.
+pub const ENQUEUED: &str = "jobs_enqueued_total";
+/// Attempts that ended, by kind, queue and outcome.
+pub const ATTEMPTS: &str = "jobs_attempts_total";
+/// How long attempts ran, by kind and queue, in seconds.
+pub const RUN: &str = "jobs_run_duration_seconds";
+/// How long jobs waited past their time before they started, by queue, in seconds.
+pub const WAIT: &str = "jobs_wait_duration_seconds";
+/// Unfinished jobs, by queue and state, as last counted.
+pub const QUEUE_JOBS: &str = "jobs_queue_jobs";
+/// Age of the oldest available job, by queue, in seconds, as last counted.
+pub const OLDEST: &str = "jobs_oldest_available_age_seconds";
+/// Leases that were lost while their job ran.
+pub const LEASES_LOST: &str = "jobs_leases_lost_total";
+/// Outcomes that were refused because the lease was lost.
+pub const OUTCOMES_REFUSED: &str = "jobs_outcomes_refused_total";
+/// Jobs taken back from workers that vanished, by kind.
+pub const RESCUED: &str = "jobs_rescued_total";
+/// Jobs set aside as dead letters, by kind and queue.
+pub const DEAD: &str = "jobs_dead_total";
+/// How long claims took, in seconds.
+pub const CLAIM: &str = "jobs_claim_duration_seconds";
+/// Jobs per claim that found any.
+pub const CLAIM_BATCH: &str = "jobs_claim_batch_size";
+/// How long it took to record a batch of outcomes, in seconds.
+pub const RECORD: &str = "jobs_record_duration_seconds";
+/// Finished jobs deleted by retention.
+pub const PRUNED: &str = "jobs_pruned_total";
+/// 1 while a loop cannot reach the store, by loop.
+pub const OUTAGE: &str = "jobs_store_outage";
+
+/// Tells the exporter what each metric means. Call once, after it is installed.
+pub fn describe() {
+    describe_counter!(ENQUEUED, "Jobs made durable");
+    describe_counter!(ATTEMPTS, "Attempts that ended");
+    describe_histogram!(RUN, Unit::Seconds, "How long attempts ran");
+    describe_histogram!(
+        WAIT,
+        Unit::Seconds,
+        "How long due jobs waited before they started"
+    );
+    describe_gauge!(QUEUE_JOBS, "Unfinished jobs by state, as last counted");
+    describe_gauge!(
+        OLDEST,
+        Unit::Seconds,
+        "Age of the oldest available job, as last counted"
+    );
+    describe_counter!(LEASES_LOST, "Leases lost while their job ran");
+    describe_counter!(
+        OUTCOMES_REFUSED,
+        "Outcomes refused because the lease was lost"
+    );
+    describe_counter!(RESCUED, "Jobs taken back from workers that vanished");
+    describe_counter!(DEAD, "Jobs set aside as dead letters");
+    describe_histogram!(CLAIM, Unit::Seconds, "How long claims took");
+    describe_histogram!(CLAIM_BATCH, "Jobs per claim that found any");
+    describe_histogram!(
+        RECORD,
+        Unit::Seconds,
+        "How long recording a batch of outcomes took"
+    );
+    describe_counter!(PRUNED, "Finished jobs deleted by retention");
+    describe_gauge!(OUTAGE, "1 while a loop cannot reach the store");
+}
+
+pub(crate) fn enqueued(jobs: &[NewJob], answers: &[Enqueued]) {
+    for (job, answer) in jobs.iter().zip(answers) {
+        if answer.is_inserted() {
+            counter!(ENQUEUED, "kind" => job.kind.clone(), "queue" => job.queue.clone())
+                .increment(1);
+            debug!(job.id = %job.id, job.kind = job.kind, queue.name = job.queue,
+                correlationId = job.correlation_id, tenantId = job.tenant_id, "job enqueued");
+        } else {
+            debug!(job.id = %answer.id(), job.kind = job.kind, "enqueue met an existing job");
+        }
+    }
+}
+
+pub(crate) fn claimed(queue: &str, jobs: usize, took: Duration) {
+    histogram!(CLAIM).record(took);
+    if jobs > 0 {
+        #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52")]
+        histogram!(CLAIM_BATCH).record(jobs as f64);
+    }
+    debug!(
+        queue.name = queue,
+        jobs,
+        duration_ms = millis(took),
+        "claimed"
+    );
+}
+
+pub(crate) fn attempt_ended(
+    job: &ClaimedJob,
+    outcome: AttemptOutcome,
+    dead: bool,
+    waited: Duration,
+    ran: Duration,
+) {
+    counter!(ATTEMPTS, "kind" => job.kind.clone(), "queue" => job.queue.clone(),
+        "outcome" => outcome.as_str())
+    .increment(1);
+    histogram!(RUN, "kind" => job.kind.clone(), "queue" => job.queue.clone()).record(ran);
+    histogram!(WAIT, "queue" => job.queue.clone()).record(waited);
+    let duration_ms = millis(ran);
+    match outcome {
+        _ if dead => {
+            counter!(DEAD, "kind" => job.kind.clone(), "queue" => job.queue.clone()).increment(1);
+            error!(job.id = %job.id, job.kind = job.kind, job.attempt = job.attempt,
+                queue.name = job.queue, outcome = outcome.as_str(), duration_ms,
+                correlationId = job.correlation_id, tenantId = job.tenant_id, "job is dead");
+        }
+        AttemptOutcome::Failed | AttemptOutcome::Panicked | AttemptOutcome::TimedOut => {
+            warn!(job.id = %job.id, job.kind = job.kind, job.attempt = job.attempt,
+                queue.name = job.queue, outcome = outcome.as_str(), duration_ms,
+                correlationId = job.correlation_id, tenantId = job.tenant_id, "attempt failed");
+        }
+        _ => {
+            debug!(job.id = %job.id, job.kind = job.kind, job.attempt = job.attempt,
+                queue.name = job.queue, outcome = outcome.as_str(), duration_ms,
+                correlationId = job.correlation_id, tenantId = job.tenant_id, "attempt ended");
+        }
+    }
+}
+
+pub(crate) fn recorded(outcomes: usize, took: Duration) {
+    histogram!(RECORD).record(took);
+    debug!(outcomes, duration_ms = millis(took), "outcomes recorded");
+}
+
+pub(crate) fn lease_lost(id: JobId) {
+    counter!(LEASES_LOST).increment(1);
+    warn!(job.id = %id, "lease lost: the attempt goes on elsewhere and this one is stopped");
+}
+
+pub(crate) fn outcome_refused(id: JobId, claim_no: i64) {
+    counter!(OUTCOMES_REFUSED).increment(1);
+    warn!(job.id = %id, claim_no, "outcome refused: the lease was lost before it was recorded");
+}
+
+pub(crate) fn outcome_rejected(id: JobId, error: &crate::store::Error) {
+    error!(job.id = %id, %error, "the store refuses this outcome; the attempt counts as failed");
+}
+
+pub(crate) fn rescued(rescued: &[Rescued]) {
+    for job in rescued {
+        counter!(RESCUED, "kind" => job.kind.clone()).increment(1);
+        if job.dead {
+            counter!(DEAD, "kind" => job.kind.clone(), "queue" => job.queue.clone()).increment(1);
+            error!(job.id = %job.id, job.kind = job.kind, worker.id = job.worker,
+                crashes = job.crashes, "job is dead: it took its process down too often");
+        } else {
+            warn!(job.id = %job.id, job.kind = job.kind, worker.id = job.worker,
+                crashes = job.crashes, "job rescued: its worker vanished");
+        }
+    }
+}
+
+pub(crate) fn pruned(jobs: u64) {
+    if jobs > 0 {
+        counter!(PRUNED).increment(jobs);
+        info!(jobs, "finished jobs deleted by retention");
+    }
+}
+
+pub(crate) fn operated(verb: &'static str, id: JobId, changed: Changed) {
+    info!(job.id = %id, verb, outcome = ?changed, "operator changed a job");
+}
+
+pub(crate) fn led(role: &str, leads: bool) {
+    info!(
+        role,
+        leads,
+        "{}",
+        if leads {
+            "now leading"
+        } else {
+            "no longer leading"
+        }
+    );
+}
+
+pub(crate) fn worker_started(id: &str, queues: &[String]) {
+    info!(worker.id = id, ?queues, "worker started");
+}
+
+pub(crate) fn worker_stopping(id: &str, grace: Duration) {
+    info!(
+        worker.id = id,
+        grace_ms = millis(grace),
+        "worker stopping: no new jobs"
+    );
+}
+
+pub(crate) fn worker_stopped(id: &str, handed_back: usize) {
+    info!(worker.id = id, handed_back, "worker stopped");
+}
+
+pub(crate) fn handler_hung(id: JobId, kind: &str) {
+    error!(job.id = %id, job.kind = kind,
+        "handler does not yield: it was aborted and may still hold a thread");
+}
+
+/// Publishes what was counted.
+pub fn queues_counted(queues: &[QueueStats], now: Timestamp) {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts are bounded far below 2^52"
+    )]
+    for q in queues {
+        for (state, count) in [
+            ("available", q.available),
+            ("scheduled", q.scheduled),
+            ("retryable", q.retryable),
+            ("waiting", q.waiting),
+            ("running", q.running),
+        ] {
+            gauge!(QUEUE_JOBS, "queue" => q.queue.clone(), "state" => state).set(count as f64);
+        }
+        let age = q
+            .oldest_available_at
+            .map_or(Duration::ZERO, |oldest| now.since(oldest));
+        gauge!(OLDEST, "queue" => q.queue.clone()).set(age.as_secs_f64());
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// Tells of the loss of the store once, and of its return once, however often a loop tries.
+#[derive(Debug)]
+pub(crate) struct Outage {
+    name: &'static str,
+    since: Option<Instant>,
+}
+
+impl Outage {
+    pub(crate) const fn new(name: &'static str) -> Self {
+        Self { name, since: None }
+    }
+
+    pub(crate) fn failed(&mut self, error: &crate::store::Error) {
+        if self.since.is_none() {
+            self.since = Some(Instant::now());
+            gauge!(OUTAGE, "loop" => self.name).set(1.0);
+            error!(r#loop = self.name, %error, "the store is out of reach; waiting for it");
+        }
+    }
+
+    pub(crate) fn worked(&mut self) {
+        if let Some(since) = self.since.take() {
+            gauge!(OUTAGE, "loop" => self.name).set(0.0);
+            info!(
+                r#loop = self.name,
+                after_ms = millis(since.elapsed()),
+                "the store is back"
+            );
+        }
+    }
+}
