@@ -143,7 +143,7 @@ pub enum Changed {
     Asked,
     /// The job's state does not allow it.
     Refused(crate::model::State),
-    /// Another unfinished job holds its unique key.
+    /// Another job holds its unique key: it is unfinished, or its window still runs.
     Held(JobId),
     /// There is no such job (for this tenant).
     NotFound,
@@ -181,6 +181,10 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Makes jobs durable, in order, all or none; answers in the same order. Up to
     /// [`crate::model::MAX_ENQUEUE`] in a call. Jobs have been validated.
+    ///
+    /// Whether another job stands for a new one is decided by its id (a repeated call is harmless),
+    /// then its idempotency key, then its unique key. A key is held until, and not at, the end of
+    /// its window.
     async fn enqueue(
         &self,
         jobs: &[NewJob],

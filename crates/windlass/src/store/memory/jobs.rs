@@ -1,0 +1,169 @@
+//! The jobs and their indexes.
+//!
+//! A job is only ever changed through [`Jobs::change`], which keeps the indexes, hands an ordering
+//! key on when its job has finished, and notes which queues have work now.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::model::{Event, JobId, JobRecord, State, Timestamp, Transition};
+
+/// One tenant's ordering key.
+type Line = (Option<String>, String);
+
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    all: BTreeMap<JobId, JobRecord>,
+    /// What may be claimed once its time has come: for each queue and priority, in order of claims.
+    ready: HashMap<String, BTreeMap<u8, BTreeSet<(Timestamp, JobId)>>>,
+    /// What runs, by when its lease ends.
+    leased: BTreeSet<(Timestamp, JobId)>,
+    /// The unfinished jobs of each ordering key: the one that does not wait, then the others by age.
+    lines: HashMap<Line, BTreeSet<(bool, Timestamp, JobId)>>,
+    /// Queues that may have work since the last look.
+    woken: BTreeSet<String>,
+}
+
+impl Jobs {
+    pub(super) fn get(&self, id: JobId) -> Option<&JobRecord> {
+        self.all.get(&id)
+    }
+
+    /// Every job, oldest id first.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &JobRecord> {
+        self.all.values()
+    }
+
+    /// Adds a job; it waits if another unfinished one holds its ordering key.
+    pub(super) fn insert(&mut self, mut job: JobRecord, now: Timestamp) {
+        job.state = if self.is_blocked(&job) {
+            State::Waiting
+        } else {
+            unblocked(job.run_at, now)
+        };
+        self.note_if_due(&job, now);
+        self.index(&job);
+        self.all.insert(job.id, job);
+    }
+
+    /// Changes a job, and all that follows from it. Nothing happens if there is no such job.
+    pub(super) fn change(
+        &mut self,
+        id: JobId,
+        now: Timestamp,
+        change: impl FnOnce(&mut JobRecord),
+    ) {
+        let Some(mut job) = self.all.remove(&id) else {
+            return;
+        };
+        self.unindex(&job);
+        change(&mut job);
+        self.note_if_due(&job, now);
+        self.index(&job);
+        let freed = line(&job).filter(|_| job.state.is_finished());
+        self.all.insert(id, job);
+        if let Some(line) = freed {
+            self.hand_on(&line, now);
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: JobId) {
+        if let Some(job) = self.all.remove(&id) {
+            self.unindex(&job);
+        }
+    }
+
+    /// Whether another unfinished job comes first in the job's ordering key.
+    pub(super) fn is_blocked(&self, job: &JobRecord) -> bool {
+        line(job).is_some_and(|line| self.lines.contains_key(&line))
+    }
+
+    /// Jobs of a queue that may be claimed, in order.
+    pub(super) fn due(&self, queue: &str, now: Timestamp) -> impl Iterator<Item = JobId> {
+        let priorities = self.ready.get(queue).into_iter().flatten();
+        priorities.flat_map(move |(_, jobs)| {
+            let due = jobs.iter().take_while(move |(run_at, _)| *run_at <= now);
+            due.map(|(_, id)| *id)
+        })
+    }
+
+    /// When the next job of a queue falls due, or fell due.
+    pub(super) fn next_run_at(&self, queue: &str) -> Option<Timestamp> {
+        let priorities = self.ready.get(queue)?.values();
+        priorities.filter_map(|jobs| Some(jobs.first()?.0)).min()
+    }
+
+    /// Running jobs whose lease ended before now, the longest overdue first.
+    pub(super) fn expired(&self, now: Timestamp) -> impl Iterator<Item = JobId> {
+        let expired = self.leased.iter().take_while(move |(end, _)| *end < now);
+        expired.map(|(_, id)| *id)
+    }
+
+    pub(super) fn take_woken(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.woken)
+    }
+
+    /// Lets the next job of an ordering key go, unless one goes already.
+    fn hand_on(&mut self, line: &Line, now: Timestamp) {
+        let first = self.lines.get(line).and_then(BTreeSet::first);
+        if let Some((true, _, id)) = first.copied() {
+            self.change(id, now, |job| {
+                if let Transition::To(_) = job.state.on(Event::Unblock) {
+                    job.state = unblocked(job.run_at, now);
+                }
+            });
+        }
+    }
+
+    fn note_if_due(&mut self, job: &JobRecord, now: Timestamp) {
+        if job.state.at(job.run_at, now) == State::Available {
+            self.woken.insert(job.queue.clone());
+        }
+    }
+
+    fn index(&mut self, job: &JobRecord) {
+        if job.state.is_claimable() {
+            let priorities = self.ready.entry(job.queue.clone()).or_default();
+            let jobs = priorities.entry(job.priority).or_default();
+            jobs.insert((job.run_at, job.id));
+        }
+        if let Some(end) = job.lease_expires_at {
+            self.leased.insert((end, job.id));
+        }
+        if let Some(line) = line(job).filter(|_| !job.state.is_finished()) {
+            self.lines.entry(line).or_default().insert(place(job));
+        }
+    }
+
+    fn unindex(&mut self, job: &JobRecord) {
+        if let Some(priorities) = self.ready.get_mut(&job.queue)
+            && let Some(jobs) = priorities.get_mut(&job.priority)
+        {
+            jobs.remove(&(job.run_at, job.id));
+        }
+        if let Some(end) = job.lease_expires_at {
+            self.leased.remove(&(end, job.id));
+        }
+        if let Some(line) = line(job)
+            && let Some(jobs) = self.lines.get_mut(&line)
+        {
+            jobs.remove(&place(job));
+            if jobs.is_empty() {
+                self.lines.remove(&line);
+            }
+        }
+    }
+}
+
+/// The state of a job that waits for nothing but its time.
+pub(super) fn unblocked(run_at: Timestamp, now: Timestamp) -> State {
+    State::Scheduled.at(run_at, now)
+}
+
+fn line(job: &JobRecord) -> Option<Line> {
+    Some((job.tenant_id.clone(), job.ordering_key.clone()?))
+}
+
+/// A job's place among those of its ordering key.
+fn place(job: &JobRecord) -> (bool, Timestamp, JobId) {
+    (job.state == State::Waiting, job.enqueued_at, job.id)
+}
