@@ -1,0 +1,36 @@
+# Short names for daily work. `just` lists them; none is needed, each is one command.
+
+_default:
+    @just --list --unsorted
+
+# Every check, against real servers
+test *args:
+    scripts/test {{ args }}
+
+# The same without chaos tests and documentation
+fast *args:
+    scripts/test fast {{ args }}
+
+# Private PostgreSQL, Redis and RabbitMQ: up, down, env, status
+services action="up":
+    scripts/services {{ action }}
+
+# The demo, as the README starts it
+demo *args:
+    scripts/demo {{ args }}
+
+fmt:
+    cargo fmt --all
+
+lint:
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+    shellcheck -x scripts/services scripts/test scripts/lib/*.sh .ci/run
+
+# Benchmarks, against the private servers
+bench *args:
+    scripts/services up
+    eval "$(scripts/services env)" && cargo bench --workspace --all-features --locked {{ args }}
+
+# Advisories, licences and sources of the dependencies (needs cargo-deny)
+deny:
+    cargo deny check
