@@ -5,10 +5,11 @@ pub mod engine;
 pub mod model;
 pub mod store;
 pub mod telemetry;
+pub mod testing;
 
 pub use engine::{
-    Backoff, Client, Context, EnqueueError, Job, JobOptions, Outcome, Registry, permanent,
-    retry_after, wait_for,
+    Backoff, Client, Context, Engine, EngineOptions, EnqueueError, Job, JobOptions, Outcome,
+    Registry, permanent, retry_after, wait_for,
 };
 pub use model::{JobId, JobRecord, Json, NewJob, State, Timestamp};
 pub use store::Store;

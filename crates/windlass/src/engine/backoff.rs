@@ -22,7 +22,7 @@ impl Default for Backoff {
         Self {
             base: Duration::from_secs(2),
             factor: 3.0,
-            cap: Duration::from_secs(3600),
+            cap: Duration::from_hours(1),
             jitter: 0.2,
         }
     }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,9 @@ pub(super) struct Attempt {
     pub(super) job: Arc<ClaimedJob>,
     pub(super) cancelled: CancellationToken,
     pub(super) client: Client,
+    /// Set right before a commit that also completes the job: from then on the lease may be gone
+    /// without being lost.
+    pub(super) committing: Arc<AtomicBool>,
 }
 
 /// Why an attempt could not record something.
@@ -127,6 +131,7 @@ impl<S> Context<S> {
             Recorded::Yes => {}
             Recorded::LeaseLost => return Err(ContextError::LeaseLost),
         }
+        self.attempt.committing.store(true, Ordering::Release);
         // If the reply to the commit is lost, this fails although it may have happened; the failure
         // is then recorded under the same fence, and refused if it did happen.
         tx.commit().await.map_err(store::Error::from)?;

@@ -48,7 +48,9 @@ pub fn wait_for(after: Duration, error: impl Into<anyhow::Error>) -> anyhow::Err
 
 /// Whether an error, or one of its contexts, was marked with [`permanent`].
 pub fn is_permanent(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<Permanent>())
+    error
+        .chain()
+        .any(<dyn std::error::Error + 'static>::is::<Permanent>)
 }
 
 /// When an error asks to be tried again, if it does.

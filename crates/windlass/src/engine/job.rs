@@ -89,7 +89,7 @@ impl Default for JobOptions {
             queue: NewJob::DEFAULT_QUEUE,
             priority: NewJob::DEFAULT_PRIORITY,
             max_attempts: NewJob::DEFAULT_MAX_ATTEMPTS,
-            timeout: Duration::from_secs(300),
+            timeout: Duration::from_mins(5),
             backoff: Backoff::default(),
             lease: None,
         }

@@ -4,7 +4,7 @@
 //! stop none of them:
 //!
 //! - a *fetcher* per queue claims jobs and keeps a small buffer full;
-//! - an apalis *worker* per queue runs them through its tower layers (the backend module is the seam);
+//! - an apalis *worker* per queue runs them through its tower layers (`backend.rs` is the seam);
 //! - the *completer* writes outcomes in batches;
 //! - the *lease keeper* extends the leases of everything claimed and not yet recorded, and stops
 //!   what has lost its lease or was cancelled;
@@ -12,16 +12,27 @@
 //!
 //! Each survives the loss of the store for any time, says so once, and goes on by itself.
 
+mod backend;
 mod backoff;
 mod client;
+mod completer;
 mod context;
+mod executor;
 mod failure;
+mod fetcher;
 mod job;
+mod leader;
+mod leases;
+mod maintenance;
 mod registry;
+mod runtime;
 
 pub use backoff::Backoff;
 pub use client::{Client, EnqueueError};
 pub use context::{Context, ContextError};
+pub use executor::judge;
 pub use failure::{Permanent, RetryAfter, is_permanent, permanent, retry_after, wait_for};
 pub use job::{Committed, Job, JobOptions, Outcome};
+pub use maintenance::Retention;
 pub use registry::{Catalogue, KindInfo, Registry};
+pub use runtime::{Engine, EngineOptions, InvalidOptions};

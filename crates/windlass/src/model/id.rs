@@ -32,7 +32,7 @@ impl JobId {
     pub fn new() -> Self {
         thread_local! {
             // Per thread: a shared counter would serialise every enqueue of the process.
-            static CONTEXT: ContextV7 = ContextV7::new();
+            static CONTEXT: ContextV7 = const { ContextV7::new() };
         }
         Self(CONTEXT.with(|context| Uuid::new_v7(uuid::Timestamp::now(context))))
     }

@@ -1,0 +1,374 @@
+//! The seam to apalis: its worker loop and tower layers run what our fetcher claimed.
+//!
+//! apalis sees a [`Backend`] that always has the next task or waits, never fails, and is never asked
+//! to persist anything. Around each task run, from the outside in: recording (this file), the
+//! queue's concurrency limit, the deadline (this file), a task of its own on the runtime, and
+//! catch-panic. See `docs/adr/0001`.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use apalis::layers::WorkerBuilderExt;
+use apalis::layers::catch_panic::CatchPanicLayer;
+use apalis_core::backend::finalize::Ephemeral;
+use apalis_core::backend::{Backend, BackendConfig};
+use apalis_core::error::BoxDynError;
+use apalis_core::monitor::Monitor;
+use apalis_core::task::Task;
+use apalis_core::worker::builder::WorkerBuilder;
+use apalis_core::worker::context::WorkerContext;
+use apalis_core::worker::ext::parallelize::ParallelizeExt;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
+use tokio_util::task::AbortOnDropHandle;
+use tower::{Layer, Service};
+
+use super::executor::{Ended, panicked, perform};
+use super::job::Outcome;
+use super::leases::{Assigned, Stop};
+use super::registry::Registry;
+use crate::telemetry;
+
+/// Claimed jobs between a fetcher and its worker, and the count of both.
+#[derive(Debug, Default)]
+pub(super) struct Feed {
+    ready: Mutex<Ready>,
+    /// Buffered and running.
+    outstanding: AtomicUsize,
+    /// Attempts ended, ever.
+    ended: AtomicUsize,
+    /// The fetcher is woken when no more than this many are outstanding.
+    low_water: AtomicUsize,
+    drained: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Ready {
+    jobs: VecDeque<Assigned>,
+    worker: Option<Waker>,
+}
+
+impl Feed {
+    /// Hands claimed jobs to the worker.
+    pub(super) fn push(&self, jobs: impl IntoIterator<Item = Assigned>) {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = ready.jobs.len();
+        ready.jobs.extend(jobs);
+        self.outstanding
+            .fetch_add(ready.jobs.len() - before, Ordering::AcqRel);
+        if let Some(worker) = ready.worker.take() {
+            worker.wake();
+        }
+    }
+
+    /// Takes back what has not started.
+    pub(super) fn take_unstarted(&self) -> Vec<Assigned> {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let jobs: Vec<_> = ready.jobs.drain(..).collect();
+        self.outstanding.fetch_sub(jobs.len(), Ordering::AcqRel);
+        jobs
+    }
+
+    pub(super) fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::Acquire)
+    }
+
+    pub(super) fn ended(&self) -> usize {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Waits until no more than `low_water` jobs are outstanding.
+    pub(super) async fn drained_to(&self, low_water: usize) {
+        self.low_water.store(low_water, Ordering::Release);
+        while self.outstanding() > low_water {
+            self.drained.notified().await;
+        }
+    }
+
+    fn one_ended(&self) {
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        let left = self.outstanding.fetch_sub(1, Ordering::AcqRel) - 1;
+        if left <= self.low_water.load(Ordering::Acquire) {
+            self.drained.notify_one();
+        }
+    }
+}
+
+/// What apalis polls.
+#[derive(Debug)]
+pub(super) struct FeedBackend {
+    feed: Arc<Feed>,
+    record: RecordLayer,
+}
+
+impl Backend for FeedBackend {
+    type Task = Task<Assigned>;
+    type Error = Infallible;
+
+    fn poll_ready(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Option<Result<Self::Task, Infallible>>> {
+        let mut ready = self
+            .feed
+            .ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match ready.jobs.pop_front() {
+            Some(job) => Poll::Ready(Some(Ok(Task::new(job)))),
+            None => {
+                ready.worker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn poll_close(
+        &mut self,
+        _: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl BackendConfig for FeedBackend {
+    type Args = Assigned;
+    type Id = uuid::Uuid;
+    type Kind = Ephemeral;
+    type Config = ();
+    type Layer = RecordLayer;
+
+    fn config(&self) -> &() {
+        &()
+    }
+
+    fn middleware(&mut self, _: &mut WorkerContext) -> RecordLayer {
+        self.record.clone()
+    }
+}
+
+/// Gets every end of every attempt, exactly once.
+pub(super) type Record =
+    Arc<dyn Fn(Assigned, Result<Outcome, Ended>) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// The outermost layer: whatever happens inside, the attempt's end is recorded.
+#[derive(Clone)]
+pub(super) struct RecordLayer {
+    feed: Arc<Feed>,
+    record: Record,
+}
+
+impl std::fmt::Debug for RecordLayer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordLayer").finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct RecordService<T> {
+    inner: T,
+    layer: RecordLayer,
+}
+
+impl<T> Layer<T> for RecordLayer {
+    type Service = RecordService<T>;
+
+    fn layer(&self, inner: T) -> Self::Service {
+        RecordService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+impl<T> Service<Task<Assigned>> for RecordService<T>
+where
+    T: Service<Task<Assigned>, Response = Outcome, Error = BoxDynError>,
+    T::Future: Send + 'static,
+{
+    type Response = ();
+    type Error = BoxDynError;
+    type Future = BoxFuture<'static, Result<(), BoxDynError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, task: Task<Assigned>) -> Self::Future {
+        let assigned = task.args.clone();
+        let running = self.inner.call(task);
+        let RecordLayer { feed, record } = self.layer.clone();
+        async move {
+            let result = running.await.map_err(ended);
+            record(assigned, result).await;
+            feed.one_ended();
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// The layers' errors are ours; anything else is a task of the runtime that did not end by itself.
+fn ended(error: BoxDynError) -> Ended {
+    match error.downcast::<Ended>() {
+        Ok(ended) => *ended,
+        Err(other) => Ended::Panicked(crate::model::AttemptError::new(other.to_string())),
+    }
+}
+
+/// Ends attempts that take too long, were cancelled, lost their lease, or must stop with the
+/// process: first by their token, then, if they do not heed it, by abandoning them.
+#[derive(Debug, Clone)]
+struct DeadlineLayer {
+    cancel_grace: Duration,
+}
+
+#[derive(Debug, Clone)]
+struct DeadlineService<T> {
+    inner: T,
+    cancel_grace: Duration,
+}
+
+impl<T> Layer<T> for DeadlineLayer {
+    type Service = DeadlineService<T>;
+
+    fn layer(&self, inner: T) -> Self::Service {
+        DeadlineService {
+            inner,
+            cancel_grace: self.cancel_grace,
+        }
+    }
+}
+
+impl<T> Service<Task<Assigned>> for DeadlineService<T>
+where
+    T: Service<Task<Assigned>, Response = Outcome, Error = BoxDynError>,
+    T::Future: Send + 'static,
+{
+    type Response = Outcome;
+    type Error = BoxDynError;
+    type Future = BoxFuture<'static, Result<Outcome, BoxDynError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, task: Task<Assigned>) -> Self::Future {
+        let assigned = task.args.clone();
+        let mut running = Box::pin(self.inner.call(task));
+        let cancel_grace = self.cancel_grace;
+        async move {
+            let timeout = assigned.options.timeout;
+            let why = tokio::select! {
+                biased;
+                result = &mut running => return told_to_end(result, assigned.stop.get(), timeout),
+                () = assigned.attempt.cancelled.cancelled() => assigned.stop.get(),
+                () = tokio::time::sleep(timeout) => {
+                    assigned.attempt.cancelled.cancel();
+                    Some(&Stop::TimedOut)
+                }
+            };
+            let result = tokio::time::timeout(cancel_grace, &mut running)
+                .await
+                .unwrap_or_else(|_| {
+                    telemetry::handler_hung(assigned.attempt.job.id, &assigned.attempt.job.kind);
+                    Err(Ended::Stopped.into())
+                });
+            told_to_end(result, why, timeout)
+        }
+        .boxed()
+    }
+}
+
+/// How an attempt ended that may have been told to. A handler that finished its work all the same
+/// has finished it; an error is put down to having been told.
+fn told_to_end(
+    result: Result<Outcome, BoxDynError>,
+    why: Option<&Stop>,
+    timeout: Duration,
+) -> Result<Outcome, BoxDynError> {
+    let (Err(_), Some(why)) = (&result, why) else {
+        return result;
+    };
+    Err(match why {
+        Stop::TimedOut => Ended::TimedOut(timeout),
+        Stop::Cancelled => Ended::Cancelled,
+        Stop::Stopping => Ended::Stopped,
+        Stop::LeaseLost => Ended::LeaseLost,
+    }
+    .into())
+}
+
+/// The innermost service.
+#[derive(Debug)]
+struct Perform<S> {
+    registry: Arc<Registry<S>>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Service<Task<Assigned>> for Perform<S> {
+    type Response = Outcome;
+    type Error = BoxDynError;
+    type Future = BoxFuture<'static, Result<Outcome, BoxDynError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, task: Task<Assigned>) -> Self::Future {
+        let registry = Arc::clone(&self.registry);
+        async move {
+            perform(registry, task.args.attempt)
+                .await
+                .map_err(Into::into)
+        }
+        .boxed()
+    }
+}
+
+/// Adds the worker of one queue to apalis' monitor.
+pub(super) fn register<S: Clone + Send + Sync + 'static>(
+    monitor: Monitor,
+    name: &str,
+    slots: usize,
+    cancel_grace: Duration,
+    feed: &Arc<Feed>,
+    registry: &Arc<Registry<S>>,
+    record: &Record,
+) -> Monitor {
+    let (name, feed, registry) = (name.to_owned(), Arc::clone(feed), Arc::clone(registry));
+    let record = RecordLayer {
+        feed: Arc::clone(&feed),
+        record: Arc::clone(record),
+    };
+    monitor.register(move |_| {
+        WorkerBuilder::new(name.as_str())
+            .backend(FeedBackend {
+                feed: Arc::clone(&feed),
+                record: record.clone(),
+            })
+            .concurrency(slots)
+            .layer(DeadlineLayer { cancel_grace })
+            .parallelize(|attempt| AbortOnDropHandle::new(tokio::spawn(attempt)))
+            .layer(CatchPanicLayer::with_panic_handler(
+                |payload: &Box<dyn std::any::Any + Send>| panicked(&**payload),
+            ))
+            .build(Perform {
+                registry: Arc::clone(&registry),
+            })
+    })
+}

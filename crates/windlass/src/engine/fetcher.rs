@@ -1,0 +1,167 @@
+//! The fetcher of one queue: keeps its worker's buffer full, and no fuller than is good.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use rand::Rng;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::backend::Feed;
+use super::leases::Leases;
+use crate::store::{Claim, Store, WakeReceiver};
+use crate::telemetry::{self, Outage};
+
+/// The buffer holds what this long will use up: enough to hide a round trip, little enough to be
+/// fair to other workers and quick to hand back.
+const AHEAD: Duration = Duration::from_millis(40);
+/// Most jobs waiting in a buffer, however short they are.
+const MAX_AHEAD: usize = 3000;
+/// Most jobs per claim: longer statements make everyone wait.
+const MAX_CLAIM: usize = 1000;
+
+pub(super) struct Fetcher {
+    pub(super) queue: String,
+    pub(super) slots: usize,
+    pub(super) worker: String,
+    pub(super) lease: Duration,
+    pub(super) poll: Duration,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) leases: Arc<Leases>,
+    pub(super) feed: Arc<Feed>,
+}
+
+impl Fetcher {
+    /// Claims until told to stop.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        // Listening starts before the first claim: what comes in between is not missed.
+        let mut wakes = self.store.wakes();
+        let mut outage = Outage::new("fetcher");
+        let mut pace = Pace::default();
+        loop {
+            // Only waiting is cut short: a claim under way is seen through, so that what it took
+            // is handed back and not left to run out.
+            let room = tokio::select! {
+                room = self.room(&pace) => room,
+                () = stop.cancelled() => return,
+            };
+            let wait = match self.claim(room).await {
+                Ok(claimed) => {
+                    outage.worked();
+                    pace.observe(self.feed.ended());
+                    if claimed == room {
+                        continue;
+                    }
+                    self.idle(&mut wakes).boxed()
+                }
+                Err(error) => {
+                    outage.failed(&error);
+                    jittered_sleep(Duration::from_millis(500)).boxed()
+                }
+            };
+            tokio::select! {
+                () = wait => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Waits until there is room for a claim worth making; says for how many.
+    async fn room(&self, pace: &Pace) -> usize {
+        let target = self.slots + pace.ahead();
+        let low_water = if target > self.slots {
+            target / 2
+        } else {
+            target - 1
+        };
+        self.feed.drained_to(low_water).await;
+        (target - self.feed.outstanding().min(target - 1)).min(MAX_CLAIM)
+    }
+
+    async fn claim(&self, room: usize) -> Result<usize, crate::store::Error> {
+        let started = Instant::now();
+        let jobs = self
+            .store
+            .claim(Claim {
+                queue: &self.queue,
+                worker: &self.worker,
+                limit: u32::try_from(room).unwrap_or(u32::MAX),
+                lease: self.lease,
+                now: None,
+            })
+            .await?;
+        let claimed = jobs.len();
+        telemetry::claimed(&self.queue, claimed, started.elapsed());
+        // Leases are counted from before the claim was sent: never later than the store counts.
+        self.feed.push(self.leases.hold(jobs, started));
+        Ok(claimed)
+    }
+
+    /// Waits for a hint, for the next job that falls due, or for the next poll.
+    async fn idle(&self, wakes: &mut WakeReceiver) {
+        let due = match self.store.next_due(&self.queue, None).await {
+            Ok(due) => due.unwrap_or(self.poll),
+            // The next claim will tell of the outage.
+            Err(_) => self.poll,
+        };
+        let poll = self.poll.mul_f64(rand::rng().random_range(0.8..1.2));
+        wakes.wait(&self.queue, due.min(poll)).await;
+    }
+}
+
+async fn jittered_sleep(about: Duration) {
+    let pause = about.mul_f64(rand::rng().random_range(0.5..1.5));
+    tokio::time::sleep(pause).await;
+}
+
+/// How fast jobs end, as a moving average.
+#[derive(Debug)]
+struct Pace {
+    per_second: f64,
+    ended: usize,
+    seen: Instant,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            per_second: 0.0,
+            ended: 0,
+            seen: Instant::now(),
+        }
+    }
+}
+
+impl Pace {
+    /// Looks again, at most every few milliseconds.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a count of jobs within a moment"
+    )]
+    fn observe(&mut self, ended: usize) {
+        let elapsed = self.seen.elapsed();
+        if elapsed < Duration::from_millis(5) {
+            return;
+        }
+        let rate = (ended - self.ended) as f64 / elapsed.as_secs_f64();
+        // Quick to grow, slower to shrink; a long silence forgets.
+        let weight = if rate > self.per_second {
+            0.7
+        } else {
+            (elapsed.as_secs_f64() * 5.0).min(1.0)
+        };
+        self.per_second += (rate - self.per_second) * weight;
+        (self.ended, self.seen) = (ended, Instant::now());
+    }
+
+    /// How many jobs to have claimed ahead of the slots.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "bounded by MAX_AHEAD right after"
+    )]
+    fn ahead(&self) -> usize {
+        ((self.per_second * AHEAD.as_secs_f64()) as usize).min(MAX_AHEAD)
+    }
+}

@@ -1,0 +1,224 @@
+//! The lease keeper: everything claimed and not yet recorded stays ours, or is stopped.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use rand::Rng;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::client::Client;
+use super::context::Attempt;
+use super::job::JobOptions;
+use super::registry::Catalogue;
+use crate::model::{ClaimedJob, JobId, Lease, Timestamp};
+use crate::store::{Beat, Heartbeat, Store};
+use crate::telemetry::{self, Outage};
+
+/// Most leases extended by one statement.
+const BATCH: usize = 1000;
+
+/// Why an attempt must end before it ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    TimedOut,
+    Cancelled,
+    Stopping,
+    LeaseLost,
+}
+
+/// A claimed job on its way to, or in, its handler.
+#[derive(Debug, Clone)]
+pub(super) struct Assigned {
+    pub(super) attempt: Attempt,
+    pub(super) options: Arc<JobOptions>,
+    /// Set before the token fires.
+    pub(super) stop: Arc<OnceLock<Stop>>,
+    pub(super) claimed: Instant,
+}
+
+impl Assigned {
+    /// The store's time now, as far as this process can tell without asking.
+    pub(super) fn store_time(&self) -> Timestamp {
+        self.attempt.job.claimed_at + self.claimed.elapsed()
+    }
+
+    fn stop(&self, why: Stop) {
+        // The first reason stands.
+        if self.stop.set(why).is_ok() {
+            self.attempt.cancelled.cancel();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    assigned: Assigned,
+    lasts: Duration,
+    renew_at: Instant,
+}
+
+/// Everything this process holds a lease on.
+#[derive(Debug)]
+pub(super) struct Leases {
+    held: Mutex<HashMap<JobId, Held>>,
+    lasts: Duration,
+    options: HashMap<&'static str, Arc<JobOptions>>,
+    fallback: Arc<JobOptions>,
+    client: Client,
+}
+
+impl Leases {
+    pub(super) fn new(lasts: Duration, catalogue: &Catalogue, client: Client) -> Self {
+        let options = catalogue
+            .kinds()
+            .filter_map(|kind| Some((kind, Arc::new(catalogue.get(kind)?.options.clone()))))
+            .collect();
+        Self {
+            held: Mutex::default(),
+            lasts,
+            options,
+            fallback: Arc::default(),
+            client,
+        }
+    }
+
+    /// Starts keeping the leases of a claim that was answered at `claimed`.
+    pub(super) fn hold(&self, jobs: Vec<ClaimedJob>, claimed: Instant) -> Vec<Assigned> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.into_iter()
+            .map(|job| {
+                let options = Arc::clone(
+                    self.options
+                        .get(job.kind.as_str())
+                        .unwrap_or(&self.fallback),
+                );
+                let lasts = options.lease.unwrap_or(self.lasts);
+                // The claim gave the engine's own lease; a kind with another one gets it at once.
+                let renew_at = if lasts == self.lasts {
+                    claimed + lasts / 3
+                } else {
+                    claimed
+                };
+                let assigned = Assigned {
+                    attempt: Attempt {
+                        job: Arc::new(job),
+                        cancelled: CancellationToken::new(),
+                        client: self.client.clone(),
+                        committing: Arc::default(),
+                    },
+                    options,
+                    stop: Arc::default(),
+                    claimed,
+                };
+                let entry = Held {
+                    assigned: assigned.clone(),
+                    lasts,
+                    renew_at,
+                };
+                held.insert(assigned.attempt.job.id, entry);
+                assigned
+            })
+            .collect()
+    }
+
+    /// Stops keeping leases: their outcome is recorded, or they are lost.
+    pub(super) fn forget(&self, leases: impl IntoIterator<Item = Lease>) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for lease in leases {
+            if held
+                .get(&lease.job)
+                .is_some_and(|h| h.assigned.attempt.job.lease() == lease)
+            {
+                held.remove(&lease.job);
+            }
+        }
+    }
+
+    /// Tells every attempt to end because the process does.
+    pub(super) fn stop_all(&self) {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.values().for_each(|h| h.assigned.stop(Stop::Stopping));
+    }
+
+    /// Extends leases until the end of the process.
+    pub(super) async fn keep(&self, store: &dyn Store) {
+        let mut outage = Outage::new("lease keeper");
+        let shortest = self
+            .options
+            .values()
+            .filter_map(|o| o.lease)
+            .min()
+            .unwrap_or(self.lasts);
+        let tick = shortest.min(self.lasts) / 12;
+        loop {
+            let pause = tick.mul_f64(rand::rng().random_range(0.8..1.0));
+            tokio::time::sleep(pause).await;
+            match self.extend_due(store).await {
+                Ok(()) => outage.worked(),
+                Err(error) => outage.failed(&error),
+            }
+        }
+    }
+
+    async fn extend_due(&self, store: &dyn Store) -> Result<(), crate::store::Error> {
+        for (lasts, leases) in self.due() {
+            for batch in leases.chunks(BATCH) {
+                let asked = Instant::now();
+                let beats = store
+                    .heartbeat(Heartbeat {
+                        leases: batch,
+                        lease: lasts,
+                        now: None,
+                    })
+                    .await?;
+                self.extended(batch, asked, &beats);
+            }
+        }
+        Ok(())
+    }
+
+    fn due(&self) -> HashMap<Duration, Vec<Lease>> {
+        let now = Instant::now();
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut due: HashMap<Duration, Vec<Lease>> = HashMap::new();
+        for h in held.values().filter(|h| h.renew_at <= now) {
+            due.entry(h.lasts)
+                .or_default()
+                .push(h.assigned.attempt.job.lease());
+        }
+        due
+    }
+
+    fn extended(&self, leases: &[Lease], asked: Instant, beats: &[Beat]) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for lease in leases {
+            if let Some(h) = held.get_mut(&lease.job) {
+                h.renew_at = asked + h.lasts / 3;
+            }
+        }
+        for beat in beats {
+            let (lease, why) = match *beat {
+                Beat::Lost(lease) => (lease, Stop::LeaseLost),
+                Beat::CancelRequested(lease) => (lease, Stop::Cancelled),
+            };
+            // Its outcome may have been recorded while the heartbeat was under way: not a loss.
+            let Some(h) = held.get(&lease.job) else {
+                continue;
+            };
+            if h.assigned.attempt.job.lease() != lease {
+                continue;
+            }
+            if h.assigned.attempt.committing.load(Ordering::Acquire) {
+                continue;
+            }
+            h.assigned.stop(why);
+            if why == Stop::LeaseLost {
+                telemetry::lease_lost(lease.job);
+                held.remove(&lease.job);
+            }
+        }
+    }
+}

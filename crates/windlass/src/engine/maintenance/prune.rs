@@ -1,0 +1,75 @@
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::Service;
+use crate::store::{Error, Prune, Store};
+use crate::telemetry;
+
+/// Most rows deleted by one statement.
+const BATCH: u32 = 5_000;
+/// Most statements in one round, so that other upkeep gets its turn.
+const ROUNDS: usize = 20;
+const DAY: Duration = Duration::from_hours(24);
+
+/// How long finished jobs are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Completed ones; 7 days by default.
+    pub completed: Duration,
+    /// Cancelled ones; 7 days by default.
+    pub cancelled: Duration,
+    /// Dead ones; 90 days by default.
+    pub dead: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            completed: DAY * 7,
+            cancelled: DAY * 7,
+            dead: DAY * 90,
+        }
+    }
+}
+
+/// Deletes what has been finished for long enough.
+pub(super) struct PruneService {
+    retention: Retention,
+}
+
+impl PruneService {
+    pub(super) const fn new(retention: Retention) -> Self {
+        Self { retention }
+    }
+}
+
+#[async_trait]
+impl Service for PruneService {
+    fn interval(&self) -> Duration {
+        Duration::from_mins(1)
+    }
+
+    async fn run_once(&self, store: &dyn Store) -> Result<(), Error> {
+        let Retention {
+            completed,
+            cancelled,
+            dead,
+        } = self.retention;
+        for _ in 0..ROUNDS {
+            let prune = Prune {
+                completed,
+                cancelled,
+                dead,
+                limit: BATCH,
+                now: None,
+            };
+            let pruned = store.prune(prune).await?;
+            telemetry::pruned(pruned);
+            if pruned < u64::from(BATCH) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

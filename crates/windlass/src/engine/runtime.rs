@@ -1,0 +1,376 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use apalis_core::monitor::Monitor;
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::backend::{self, Feed, Record};
+use super::client::Client;
+use super::completer::{self, BACKLOG};
+use super::executor::{install_panic_hook, judge};
+use super::fetcher::Fetcher;
+use super::leases::Leases;
+use super::maintenance::{self, Retention};
+use super::registry::Registry;
+use crate::model::{AttemptOutcome, Finish, Timestamp, Verdict, WorkerRecord};
+use crate::store::Store;
+use crate::telemetry::{self, Outage};
+
+/// How long the last outcomes may take to be written once everything has stopped.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How often a worker reports that it lives.
+const BEAT: Duration = Duration::from_secs(10);
+
+/// How an engine runs. The defaults are meant for production.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// The queues to serve, and how many jobs of each to run at once. None: only maintenance.
+    pub queues: Vec<(String, usize)>,
+    /// How long a lease lasts, renewed at a third of it; 30 s. A crashed worker's jobs run again
+    /// within one and a half of it.
+    pub lease: Duration,
+    /// How long running jobs get to finish when the process stops; 25 s.
+    pub grace: Duration,
+    /// How long a handler that was told to end gets before it is abandoned; 2 s.
+    pub cancel_grace: Duration,
+    /// The longest time between two looks at an idle queue; 1 s. Wake-ups make it faster.
+    pub poll: Duration,
+    /// A job that takes its process down so often is set aside as dead; 3.
+    pub max_crashes: u16,
+    /// How long finished jobs are kept.
+    pub retention: Retention,
+    /// Whether this process may lead maintenance; yes.
+    pub maintenance: bool,
+    /// The program's version, shown with the worker.
+    pub version: String,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            queues: vec![("default".to_owned(), 50)],
+            lease: Duration::from_secs(30),
+            grace: Duration::from_secs(25),
+            cancel_grace: Duration::from_secs(2),
+            poll: Duration::from_secs(1),
+            max_crashes: 3,
+            retention: Retention::default(),
+            maintenance: true,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+/// An option that cannot work: which, and what would.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct InvalidOptions {
+    /// The option.
+    pub field: &'static str,
+    /// What is wrong and what would be right.
+    pub problem: String,
+}
+
+impl EngineOptions {
+    fn validate(&self) -> Result<(), InvalidOptions> {
+        let invalid = |field, problem: &str| {
+            Err(InvalidOptions {
+                field,
+                problem: problem.to_owned(),
+            })
+        };
+        if self.lease < Duration::from_millis(100) {
+            return invalid("lease", "shorter than 100 ms; heartbeats could not keep up");
+        }
+        if self.poll.is_zero() {
+            return invalid("poll", "zero; use at least a millisecond");
+        }
+        if self.max_crashes == 0 {
+            return invalid("max_crashes", "zero; use at least 1");
+        }
+        for (name, slots) in &self.queues {
+            if name.is_empty() || *slots == 0 || *slots > 100_000 {
+                return invalid("queues", "each needs a name and 1 to 100000 slots");
+            }
+            if self
+                .queues
+                .iter()
+                .filter(|(other, _)| other == name)
+                .count()
+                > 1
+            {
+                return invalid("queues", "a queue is named twice; add its slots up");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs jobs until it is told to stop.
+#[derive(Debug)]
+pub struct Engine<S> {
+    store: Arc<dyn Store>,
+    registry: Arc<Registry<S>>,
+    options: EngineOptions,
+    client: Client,
+    id: String,
+}
+
+impl<S: Clone + Send + Sync + 'static> Engine<S> {
+    /// An engine over a store whose schema is in place (see [`Store::migrate`]).
+    pub fn new(
+        store: Arc<dyn Store>,
+        registry: Registry<S>,
+        options: EngineOptions,
+    ) -> Result<Self, InvalidOptions> {
+        options.validate()?;
+        let client = Client::new(Arc::clone(&store)).with_catalogue(registry.catalogue());
+        // Unique for each start: a restarted process is another worker.
+        let id = format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
+        Ok(Self {
+            store,
+            registry: Arc::new(registry),
+            options,
+            client,
+            id,
+        })
+    }
+
+    /// Enqueues for this engine, knowing its kinds.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Runs until `stop` fires; then stops claiming, lets running jobs finish within the grace time,
+    /// tells the rest to end, and hands back what is left without using an attempt.
+    pub async fn run(self, stop: CancellationToken) {
+        install_panic_hook();
+        let Self {
+            store,
+            registry,
+            options,
+            client,
+            id,
+        } = self;
+        let names: Vec<String> = options
+            .queues
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect();
+        telemetry::worker_started(&id, &names);
+
+        let catalogue = registry.catalogue();
+        let leases = Arc::new(Leases::new(options.lease, &catalogue, client));
+        let keeper = {
+            let (store, leases) = (Arc::clone(&store), Arc::clone(&leases));
+            AbortOnDropHandle::new(tokio::spawn(async move { leases.keep(&*store).await }))
+        };
+        let (outcomes, backlog) = mpsc::channel(BACKLOG);
+        let (give_up, give_up_at) = watch::channel(None);
+        let completer = tokio::spawn(completer::complete(
+            Arc::clone(&store),
+            Arc::clone(&leases),
+            backlog,
+            give_up_at,
+        ));
+
+        let feeds: Vec<Arc<Feed>> = options.queues.iter().map(|_| Arc::default()).collect();
+        let record = recorder(&outcomes, &leases);
+        let mut monitor = Monitor::new();
+        for ((queue, slots), feed) in options.queues.iter().zip(&feeds) {
+            let name = format!("{queue}@{id}");
+            monitor = backend::register(
+                monitor,
+                &name,
+                *slots,
+                options.cancel_grace,
+                feed,
+                &registry,
+                &record,
+            );
+        }
+        drop(record);
+        let fetchers = options
+            .queues
+            .iter()
+            .zip(&feeds)
+            .map(|((queue, slots), feed)| {
+                let fetcher = Fetcher {
+                    queue: queue.clone(),
+                    slots: *slots,
+                    worker: id.clone(),
+                    lease: options.lease,
+                    poll: options.poll,
+                    store: Arc::clone(&store),
+                    leases: Arc::clone(&leases),
+                    feed: Arc::clone(feed),
+                };
+                AbortOnDropHandle::new(tokio::spawn(fetcher.run(stop.clone())))
+            });
+        let fetchers: Vec<_> = fetchers.collect();
+        let maintenance = options.maintenance.then(|| {
+            let (store, id) = (Arc::clone(&store), id.clone());
+            tokio::spawn(maintenance::maintain(
+                store,
+                id,
+                options.clone(),
+                stop.clone(),
+            ))
+        });
+        let beats = {
+            let record = describe(&id, &options);
+            AbortOnDropHandle::new(tokio::spawn(beat(
+                Arc::clone(&store),
+                record,
+                feeds.clone(),
+                stop.clone(),
+            )))
+        };
+        let stopped = CancellationToken::new();
+        let workers = {
+            let stopped = stopped.clone();
+            tokio::spawn(async move {
+                let signal = stopped.cancelled_owned().map(Ok);
+                monitor.run_with_signal(signal).await
+            })
+        };
+
+        stop.cancelled().await;
+        telemetry::worker_stopping(&id, options.grace);
+        join_all(fetchers).await;
+        let handed_back = hand_back(&feeds, &outcomes).await;
+        let all_ended = || join_all(feeds.iter().map(|feed| feed.drained_to(0)));
+        if tokio::time::timeout(options.grace, all_ended())
+            .await
+            .is_err()
+        {
+            leases.stop_all();
+            // Every attempt ends within its cancel grace, heeding the token or not.
+            all_ended().await;
+        }
+        stopped.cancel();
+        if let Ok(Err(error)) = workers.await {
+            tracing::error!(%error, "apalis' monitor ended with an error");
+        }
+        drop(outcomes);
+        give_up.send_replace(Some(Instant::now() + LAST_WORDS));
+        if let Err(error) = completer.await {
+            tracing::error!(%error, "the completer did not end by itself");
+        }
+        drop((keeper, beats));
+        if let Some(maintenance) = maintenance
+            && let Err(error) = maintenance.await
+        {
+            tracing::error!(%error, "maintenance did not end by itself");
+        }
+        // Best effort: a worker that does not say goodbye is forgotten after a day.
+        if let Err(error) = store.remove_worker(&id, None).await {
+            tracing::debug!(%error, "could not sign off");
+        }
+        telemetry::worker_stopped(&id, handed_back);
+    }
+}
+
+/// Judges each attempt's end, counts it, and passes it to the completer.
+fn recorder(outcomes: &mpsc::Sender<Finish>, leases: &Arc<Leases>) -> Record {
+    let (outcomes, leases) = (outcomes.clone(), Arc::clone(leases));
+    Arc::new(move |assigned, result| {
+        let (outcomes, leases) = (outcomes.clone(), Arc::clone(&leases));
+        async move {
+            let job = &assigned.attempt.job;
+            let now = assigned.store_time();
+            let finish = judge(result, job, &assigned.options, now, &mut rand::rng());
+            let (outcome, dead) = finish
+                .as_ref()
+                .map_or((AttemptOutcome::Completed, false), |f| {
+                    (f.outcome, f.verdict == Verdict::Dead)
+                });
+            telemetry::attempt_ended(
+                job,
+                outcome,
+                dead,
+                job.claimed_at.since(job.run_at),
+                now.since(job.claimed_at),
+            );
+            match finish {
+                // The completer lives as long as any sender: it cannot be gone.
+                Some(finish) => drop(outcomes.send(finish).await),
+                None => leases.forget([job.lease()]),
+            }
+        }
+        .boxed()
+    })
+}
+
+/// Releases what was claimed and never started.
+async fn hand_back(feeds: &[Arc<Feed>], outcomes: &mpsc::Sender<Finish>) -> usize {
+    let mut count = 0;
+    for unstarted in feeds.iter().flat_map(|feed| feed.take_unstarted()) {
+        drop(
+            outcomes
+                .send(Finish::release(unstarted.attempt.job.lease()))
+                .await,
+        );
+        count += 1;
+    }
+    count
+}
+
+fn describe(id: &str, options: &EngineOptions) -> WorkerRecord {
+    let slots = options
+        .queues
+        .iter()
+        .map(|(_, slots)| *slots)
+        .sum::<usize>();
+    WorkerRecord {
+        id: id.to_owned(),
+        host: host(),
+        pid: std::process::id(),
+        version: options.version.clone(),
+        queues: options
+            .queues
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect(),
+        slots: u32::try_from(slots).unwrap_or(u32::MAX),
+        running: 0,
+        started_at: Timestamp::EPOCH,
+        beat_at: Timestamp::EPOCH,
+        draining: false,
+    }
+}
+
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+/// Reports that this worker lives, until it does not.
+async fn beat(
+    store: Arc<dyn Store>,
+    mut worker: WorkerRecord,
+    feeds: Vec<Arc<Feed>>,
+    stop: CancellationToken,
+) {
+    let mut outage = Outage::new("worker beat");
+    loop {
+        let running: usize = feeds.iter().map(|feed| feed.outstanding()).sum();
+        worker.running = u32::try_from(running).unwrap_or(u32::MAX);
+        worker.draining = stop.is_cancelled();
+        match store.beat_worker(&worker, None).await {
+            Ok(()) => outage.worked(),
+            Err(error) => outage.failed(&error),
+        }
+        if worker.draining {
+            tokio::time::sleep(BEAT).await;
+        } else {
+            // The change to draining is told at once.
+            drop(tokio::time::timeout(BEAT, stop.cancelled()).await);
+        }
+    }
+}
