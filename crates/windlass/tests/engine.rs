@@ -93,7 +93,7 @@ impl Job for Act {
             Self::BlockThread => {
                 let (_keep, gate) = std::sync::mpsc::channel::<()>();
                 // Deaf and holding its thread, but not for ever, so that the test's runtime can end.
-                drop(gate.recv_timeout(Duration::from_secs(3)));
+                assert!(gate.recv_timeout(Duration::from_secs(3)).is_err());
                 Ok(Outcome::complete())
             }
             Self::WaitFor if cx.services().runs.load(Ordering::SeqCst) < 6 => Err(wait_for(

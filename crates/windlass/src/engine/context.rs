@@ -2,12 +2,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, EnqueueError};
 use super::job::{Committed, Job, Outcome};
 use crate::db;
-use crate::model::{ClaimedJob, Enqueued, Finish, Json, NewJob, Recorded};
+use crate::model::{ClaimedJob, Enqueued, Finish, Json, NewJob, Recorded, Timestamp};
 use crate::store;
 
 /// What a running job knows and may do.
@@ -23,6 +24,7 @@ pub(super) struct Attempt {
     pub(super) job: Arc<ClaimedJob>,
     pub(super) cancelled: CancellationToken,
     pub(super) client: Client,
+    pub(super) claimed: Instant,
     /// Set right before a commit that also completes the job: from then on the lease may be gone
     /// without being lost.
     pub(super) committing: Arc<AtomicBool>,
@@ -43,6 +45,12 @@ pub enum ContextError {
     Store(#[from] store::Error),
 }
 
+impl Attempt {
+    pub(super) fn now(&self) -> Timestamp {
+        self.job.claimed_at + self.claimed.elapsed()
+    }
+}
+
 impl<S> Context<S> {
     pub(super) const fn new(services: S, attempt: Attempt) -> Self {
         Self { services, attempt }
@@ -61,6 +69,12 @@ impl<S> Context<S> {
     /// This attempt, counted from 1.
     pub fn attempt(&self) -> u16 {
         self.attempt.job.attempt
+    }
+
+    /// The store's time, as far as this process can tell without asking: no two machines' clocks
+    /// need to agree.
+    pub fn now(&self) -> Timestamp {
+        self.attempt.now()
     }
 
     /// Whether this is the last attempt the job has.
@@ -100,8 +114,8 @@ impl<S> Context<S> {
         let this = &self.attempt.job;
         let mut next = self.attempt.client.prepare(job)?;
         next.tenant_id = next.tenant_id.or_else(|| this.tenant_id.clone());
-        next.correlation_id = this.correlation_id.clone();
-        next.trace_parent = this.trace_parent.clone();
+        next.correlation_id.clone_from(&this.correlation_id);
+        next.trace_parent.clone_from(&this.trace_parent);
         Ok(next)
     }
 

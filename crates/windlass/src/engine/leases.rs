@@ -13,7 +13,7 @@ use super::client::Client;
 use super::context::Attempt;
 use super::job::JobOptions;
 use super::registry::Catalogue;
-use crate::model::{ClaimedJob, JobId, Lease, Timestamp};
+use crate::model::{ClaimedJob, JobId, Lease};
 use crate::store::{Beat, Heartbeat, Store};
 use crate::telemetry::{self, Outage};
 
@@ -36,15 +36,9 @@ pub(super) struct Assigned {
     pub(super) options: Arc<JobOptions>,
     /// Set before the token fires.
     pub(super) stop: Arc<OnceLock<Stop>>,
-    pub(super) claimed: Instant,
 }
 
 impl Assigned {
-    /// The store's time now, as far as this process can tell without asking.
-    pub(super) fn store_time(&self) -> Timestamp {
-        self.attempt.job.claimed_at + self.claimed.elapsed()
-    }
-
     fn stop(&self, why: Stop) {
         // The first reason stands.
         if self.stop.set(why).is_ok() {
@@ -107,11 +101,11 @@ impl Leases {
                         job: Arc::new(job),
                         cancelled: CancellationToken::new(),
                         client: self.client.clone(),
+                        claimed,
                         committing: Arc::default(),
                     },
                     options,
                     stop: Arc::default(),
-                    claimed,
                 };
                 let entry = Held {
                     assigned: assigned.clone(),

@@ -283,7 +283,7 @@ fn recorder(outcomes: &mpsc::Sender<Finish>, leases: &Arc<Leases>) -> Record {
         let (outcomes, leases) = (outcomes.clone(), Arc::clone(&leases));
         async move {
             let job = &assigned.attempt.job;
-            let now = assigned.store_time();
+            let now = assigned.attempt.now();
             let finish = judge(result, job, &assigned.options, now, &mut rand::rng());
             let (outcome, dead) = finish
                 .as_ref()
