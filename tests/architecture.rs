@@ -1,0 +1,285 @@
+//! The rules of the house that neither the compiler nor clippy can check. Each says file, line, what
+//! is wrong and the rule; each check is itself shown to fail in `tests/architecture/`.
+
+#![expect(
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "the repository spells its extensions one way"
+)]
+
+#[path = "architecture/imports.rs"]
+mod imports;
+#[path = "architecture/source.rs"]
+mod source;
+#[path = "architecture/sql.rs"]
+mod sql;
+#[path = "architecture/tree.rs"]
+mod tree;
+
+use imports::{Room, Seam, Sources};
+use sql::{Dialects, InCode};
+use tree::{LongFile, Violation};
+
+const NO_SQL: (&str, &str) = ("sqlx", "it holds no SQL");
+const NO_STORE: (&str, &str) = ("windlass::store", "which store it is concerns nobody here");
+const POSTGRES: (&str, &str) = ("windlass::store::postgres", "it must not know this store");
+const SQLITE: (&str, &str) = ("windlass::store::sqlite", "it must not know this store");
+const MEMORY: (&str, &str) = ("windlass::store::memory", "it must not know this store");
+
+/// Who may import whom: ARCHITECTURE.md, "Rooms".
+const ROOMS: &[Room] = &[
+    // The engine, which knows nothing of chat, HTTP or RabbitMQ.
+    Room {
+        place: "crates/windlass/src/model",
+        may: &[],
+        never: &[],
+        crates: &["std", "serde", "serde_json", "chrono", "thiserror", "uuid"],
+    },
+    Room {
+        place: "crates/windlass/src/db",
+        may: &["windlass::model"],
+        never: &[],
+        crates: &[],
+    },
+    Room {
+        place: "crates/windlass/src/store",
+        may: &["windlass::model", "windlass::db"],
+        never: &[],
+        crates: &[],
+    },
+    Room {
+        place: "crates/windlass/src/store/memory",
+        may: &["windlass::model", "windlass::db", "windlass::store"],
+        never: &[POSTGRES, SQLITE, NO_SQL],
+        crates: &[],
+    },
+    Room {
+        place: "crates/windlass/src/store/postgres",
+        may: &["windlass::model", "windlass::db", "windlass::store"],
+        never: &[MEMORY, SQLITE],
+        crates: &[],
+    },
+    Room {
+        place: "crates/windlass/src/store/sqlite",
+        may: &["windlass::model", "windlass::db", "windlass::store"],
+        never: &[MEMORY, POSTGRES],
+        crates: &[],
+    },
+    Room {
+        place: "crates/windlass/src/engine",
+        may: &[
+            "windlass::model",
+            "windlass::db",
+            "windlass::store",
+            "windlass::telemetry",
+        ],
+        never: &[MEMORY, POSTGRES, SQLITE, NO_SQL],
+        crates: &[],
+    },
+    Room {
+        place: "crates/windlass/src/telemetry.rs",
+        may: &["windlass::model", "windlass::store"],
+        never: &[MEMORY, POSTGRES, SQLITE, NO_SQL],
+        crates: &[],
+    },
+    Room {
+        place: "crates/windlass/src/testing.rs",
+        may: &["windlass::model", "windlass::store", "windlass::engine"],
+        never: &[POSTGRES, SQLITE, NO_SQL],
+        crates: &[],
+    },
+    // The product, which composes it.
+    Room {
+        place: "src/services",
+        may: &[
+            "windlass::model",
+            "windlass::telemetry",
+            "metachat_jobs::telemetry",
+        ],
+        never: &[NO_SQL],
+        crates: &[],
+    },
+    Room {
+        place: "src/platform",
+        may: &[
+            "windlass::model",
+            "windlass::db",
+            "windlass::telemetry",
+            "metachat_jobs::telemetry",
+        ],
+        never: &[],
+        crates: &[],
+    },
+    Room {
+        place: "src/jobs",
+        may: &[
+            "windlass::engine",
+            "windlass::model",
+            "windlass::db",
+            "windlass::telemetry",
+            "metachat_jobs::platform",
+            "metachat_jobs::services",
+            "metachat_jobs::telemetry",
+        ],
+        never: &[NO_STORE, NO_SQL],
+        crates: &[],
+    },
+    Room {
+        place: "src/api",
+        may: &[
+            "windlass::engine",
+            "windlass::model",
+            "windlass::store",
+            "metachat_jobs::platform",
+            "metachat_jobs::telemetry",
+        ],
+        never: &[MEMORY, POSTGRES, SQLITE, NO_SQL],
+        crates: &[],
+    },
+    Room {
+        place: "src/telemetry",
+        may: &["windlass::model", "windlass::store", "windlass::telemetry"],
+        never: &[MEMORY, POSTGRES, SQLITE, NO_SQL],
+        crates: &[],
+    },
+    // These put the others together.
+    Room {
+        place: "src/config",
+        may: &[
+            "windlass::engine",
+            "metachat_jobs::api",
+            "metachat_jobs::compose",
+            "metachat_jobs::jobs",
+            "metachat_jobs::platform",
+            "metachat_jobs::services",
+            "metachat_jobs::telemetry",
+        ],
+        never: &[NO_SQL],
+        crates: &[],
+    },
+    Room {
+        place: "src/compose.rs",
+        may: &["windlass", "metachat_jobs"],
+        never: &[NO_SQL],
+        crates: &[],
+    },
+    Room {
+        place: "src/cli",
+        may: &[
+            "windlass::engine",
+            "windlass::model",
+            "windlass::store",
+            "metachat_jobs::compose",
+            "metachat_jobs::config",
+            "metachat_jobs::platform",
+            "metachat_jobs::telemetry",
+        ],
+        never: &[MEMORY, POSTGRES, SQLITE, NO_SQL],
+        crates: &[],
+    },
+    Room {
+        place: "src/bin",
+        may: &["windlass", "metachat_jobs"],
+        never: &[NO_SQL],
+        crates: &[],
+    },
+];
+
+const SEAMS: &[Seam] = &[
+    Seam {
+        krate: "apalis",
+        files: &["crates/windlass/src/engine/backend.rs"],
+        why: "so that its worker can be exchanged in one place (docs/adr/0001)",
+    },
+    Seam {
+        krate: "apalis_core",
+        files: &[
+            "crates/windlass/src/engine/backend.rs",
+            "crates/windlass/src/engine/runtime.rs",
+        ],
+        why: "so that its worker can be exchanged in one place (docs/adr/0001)",
+    },
+];
+
+/// Lines of a file, and of a test file that has a reason to be longer.
+const MOST_LINES: usize = 600;
+const MOST_LINES_IN_TESTS: usize = 900;
+const LONG_FILES: &[LongFile] = &[];
+
+const DIALECTS: &[Dialects] = &[];
+
+const MIGRATIONS: [&str; 2] = ["crates/windlass/migrations", "migrations"];
+
+const SQL_IN_CODE: &[InCode] = &[(
+    "crates/windlass/src/db/sqlite.rs",
+    "begin immediate",
+    "sqlx wants the words that begin a transaction; they are no statement of ours",
+)];
+
+#[test]
+fn rooms_import_only_what_the_table_allows() {
+    none(Sources::read(&tree::files()).check(ROOMS, SEAMS));
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let files = tree::files();
+    let rust = files.iter().filter(|file| file.path.ends_with(".rs"));
+    none(
+        rust.filter_map(|file| {
+            tree::check_length(file, MOST_LINES, MOST_LINES_IN_TESTS, LONG_FILES)
+        }),
+    );
+}
+
+#[test]
+fn a_sql_file_is_one_commented_statement() {
+    let files = tree::files();
+    let (migrations, statements): (Vec<_>, Vec<_>) = files
+        .iter()
+        .filter(|file| file.path.ends_with(".sql"))
+        .partition(|file| file.path.contains("migrations/"));
+    none(statements.into_iter().flat_map(sql::check_statement));
+    none(migrations.into_iter().flat_map(sql::check_style));
+}
+
+#[test]
+fn both_dialects_have_the_same_statements_and_migrations() {
+    let files = tree::files();
+    none(
+        DIALECTS
+            .iter()
+            .flat_map(|room| sql::check_dialects(&files, room)),
+    );
+    none(
+        MIGRATIONS
+            .iter()
+            .flat_map(|place| sql::check_migrations(&files, place)),
+    );
+}
+
+#[test]
+fn every_statement_is_used_and_none_is_written_in_code() {
+    let files = tree::files();
+    let sources = Sources::read(&files);
+    none(sql::check_use(&files, &sources));
+    none(sql::check_code(&sources, SQL_IN_CODE));
+}
+
+#[test]
+fn nothing_is_true_on_one_machine_only() {
+    none(tree::files().iter().flat_map(tree::check_machine));
+}
+
+#[track_caller]
+fn none(found: impl IntoIterator<Item = Violation>) {
+    let lines: Vec<String> = found
+        .into_iter()
+        .map(|violation| violation.to_string())
+        .collect();
+    assert!(
+        lines.is_empty(),
+        "{} broken:\n{}",
+        lines.len(),
+        lines.join("\n")
+    );
+}
