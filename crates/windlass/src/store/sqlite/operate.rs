@@ -1,0 +1,162 @@
+//! What operators do to a job. What may happen to it is for [`State::on`] to say.
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::super::{Changed, Error};
+use super::finish::end_jobs;
+use super::rows::{self, Woken, micros};
+use super::{at, keys};
+use crate::db;
+use crate::model::{Event, JobId, JobRecord, State, Timestamp, Transition};
+
+const GET: &str = include_str!("sql/get.sql");
+const CANCEL: &str = include_str!("sql/cancel.sql");
+const REQUEUE: &str = include_str!("sql/requeue.sql");
+const REQUEUE_INSERT: &str = include_str!("sql/requeue_insert.sql");
+const REQUEUE_DELETE: &str = include_str!("sql/requeue_delete.sql");
+
+/// What was done, and which queues may have work because of it.
+type Done = (Changed, Woken);
+
+pub(super) async fn cancel(
+    db: &db::Sqlite,
+    id: JobId,
+    tenant: Option<&str>,
+    now: Option<Timestamp>,
+) -> Result<Done, Error> {
+    let mut tx = db.writer().begin_with("begin immediate").await?;
+    let now = at(now);
+    let mut woken = Woken::new();
+    let changed = match find(&mut tx, id, tenant).await? {
+        None => Changed::NotFound,
+        Some(job) => match job.state.on(Event::Cancel) {
+            Transition::To(state) => {
+                end(&mut tx, id, state, now, &mut woken).await?;
+                Changed::Done
+            }
+            Transition::Ask => {
+                sqlx::query(CANCEL)
+                    .bind(id.as_uuid())
+                    .bind(micros(now))
+                    .execute(&mut *tx)
+                    .await?;
+                Changed::Asked
+            }
+            Transition::Refused => Changed::Refused(job.state),
+        },
+    };
+    tx.commit().await?;
+    Ok((changed, woken))
+}
+
+pub(super) async fn discard(
+    db: &db::Sqlite,
+    id: JobId,
+    tenant: Option<&str>,
+    now: Option<Timestamp>,
+) -> Result<Done, Error> {
+    let mut tx = db.writer().begin_with("begin immediate").await?;
+    let mut woken = Woken::new();
+    let changed = match find(&mut tx, id, tenant).await? {
+        None => Changed::NotFound,
+        Some(job) => match job.state.on(Event::Discard) {
+            // Only a running job itself may ask to be set aside.
+            Transition::To(state) if job.state != State::Running => {
+                end(&mut tx, id, state, at(now), &mut woken).await?;
+                Changed::Done
+            }
+            _ => Changed::Refused(job.state),
+        },
+    };
+    tx.commit().await?;
+    Ok((changed, woken))
+}
+
+pub(super) async fn requeue(
+    db: &db::Sqlite,
+    id: JobId,
+    tenant: Option<&str>,
+    now: Option<Timestamp>,
+) -> Result<Done, Error> {
+    let mut tx = db.writer().begin_with("begin immediate").await?;
+    let now = at(now);
+    let mut woken = Woken::new();
+    let changed = match find(&mut tx, id, tenant).await? {
+        None => Changed::NotFound,
+        Some(job) if job.state.on(Event::Requeue) == Transition::Refused => {
+            Changed::Refused(job.state)
+        }
+        Some(job) if job.state.is_finished() => revive(&mut tx, job, now, &mut woken).await?,
+        Some(job) => {
+            sqlx::query(REQUEUE)
+                .bind(id.as_uuid())
+                .bind(micros(now))
+                .execute(&mut *tx)
+                .await?;
+            woken.insert(job.queue);
+            Changed::Done
+        }
+    };
+    tx.commit().await?;
+    Ok((changed, woken))
+}
+
+/// Gives a finished job all its attempts again, its unique key if that is free, and its place in
+/// its line.
+async fn revive(
+    connection: &mut SqliteConnection,
+    job: JobRecord,
+    now: Timestamp,
+    woken: &mut Woken,
+) -> Result<Changed, Error> {
+    if let Some(holder) = keys::retake(connection, job.id, now).await? {
+        return Ok(Changed::Held(holder));
+    }
+    let line = keys::line(job.ordering_key.as_deref(), job.tenant_id.as_deref());
+    let blocked = !keys::occupied(connection, line.as_slice()).await?.is_empty();
+    let state = if blocked {
+        State::Waiting
+    } else {
+        State::Available
+    };
+    sqlx::query(REQUEUE_INSERT)
+        .bind(job.id.as_uuid())
+        .bind(state.as_str())
+        .bind(micros(now))
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(REQUEUE_DELETE)
+        .bind(job.id.as_uuid())
+        .execute(connection)
+        .await?;
+    if !blocked {
+        woken.insert(job.queue);
+    }
+    Ok(Changed::Done)
+}
+
+/// The job in the state that is stored, unless it is another tenant's.
+async fn find(
+    connection: &mut SqliteConnection,
+    id: JobId,
+    tenant: Option<&str>,
+) -> Result<Option<JobRecord>, Error> {
+    let row = sqlx::query(GET)
+        .bind(id.as_uuid())
+        .bind(tenant)
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(rows::stored).transpose()
+}
+
+/// Ends a job that does not run.
+async fn end(
+    connection: &mut SqliteConnection,
+    id: JobId,
+    state: State,
+    now: Timestamp,
+    woken: &mut Woken,
+) -> Result<(), Error> {
+    let ended = [(id, state.as_str(), None, None, None, None)];
+    end_jobs(connection, &ended, now, woken).await
+}

@@ -1,0 +1,103 @@
+//! What anyone may look at. Readers see one moment and hold nobody up.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
+
+use super::super::Error;
+use super::at;
+use super::rows::{self, encode, micros};
+use crate::db;
+use crate::model::{Filter, JobId, JobRecord, Page, QueueStats, Timestamp};
+
+const GET: &str = include_str!("sql/get.sql");
+const LIST: &str = include_str!("sql/list.sql");
+const QUEUES: &str = include_str!("sql/queues.sql");
+const QUEUE_STATS: &str = include_str!("sql/queue_stats.sql");
+
+/// The largest page of a list.
+const MAX_PAGE: u32 = 1000;
+/// How many jobs of one sort are counted in one queue.
+const MAX_COUNT: u64 = 100_000;
+
+pub(super) async fn get(
+    db: &db::Sqlite,
+    id: JobId,
+    tenant: Option<&str>,
+    now: Option<Timestamp>,
+) -> Result<Option<JobRecord>, Error> {
+    let row = sqlx::query(GET)
+        .bind(id.as_uuid())
+        .bind(tenant)
+        .fetch_optional(db.readers())
+        .await?;
+    row.map(|row| rows::record(&row, at(now))).transpose()
+}
+
+pub(super) async fn list(
+    db: &db::Sqlite,
+    filter: &Filter,
+    page: Page,
+    now: Option<Timestamp>,
+) -> Result<Vec<JobRecord>, Error> {
+    let now = at(now);
+    let states = match filter.states.as_slice() {
+        [] => None,
+        states => Some(encode(states)?),
+    };
+    let rows = sqlx::query(LIST)
+        .bind(micros(now))
+        .bind(states)
+        .bind(filter.kind.as_deref())
+        .bind(filter.queue.as_deref())
+        .bind(filter.tenant_id.as_deref())
+        .bind(filter.correlation_id.as_deref())
+        .bind(filter.tag.as_deref())
+        .bind(page.after.map(|cursor| cursor.0.as_uuid()))
+        .bind(page.limit.clamp(1, MAX_PAGE))
+        .fetch_all(db.readers())
+        .await?;
+    rows.iter().map(|row| rows::record(row, now)).collect()
+}
+
+pub(super) async fn queues(
+    db: &db::Sqlite,
+    now: Option<Timestamp>,
+) -> Result<Vec<QueueStats>, Error> {
+    // One transaction, so that all figures are of one moment.
+    let mut tx = db.readers().begin().await?;
+    let now = at(now);
+    let queues: Vec<String> = sqlx::query_scalar(QUEUES).fetch_all(&mut *tx).await?;
+    let mut all = Vec::with_capacity(queues.len());
+    for queue in queues {
+        all.push(stats(&mut tx, queue, now).await?);
+    }
+    Ok(all)
+}
+
+async fn stats(
+    connection: &mut SqliteConnection,
+    queue: String,
+    now: Timestamp,
+) -> Result<QueueStats, Error> {
+    let row = sqlx::query(QUEUE_STATS)
+        .bind(queue.as_str())
+        .bind(micros(now))
+        .bind(i64::try_from(MAX_COUNT).unwrap_or(i64::MAX))
+        .fetch_one(connection)
+        .await?;
+    let count = |column| rows::number::<u64>(&row, column);
+    let (due, later) = (count(0)?, count(1)?);
+    let capped = |column| Ok::<bool, Error>(count(column)? >= MAX_COUNT);
+    Ok(QueueStats {
+        queue,
+        available: due,
+        scheduled: count(2)?,
+        retryable: count(3)?,
+        waiting: count(4)?,
+        running: count(5)?,
+        capped: due >= MAX_COUNT || later >= MAX_COUNT || capped(4)? || capped(5)?,
+        oldest_available_at: row
+            .try_get::<Option<i64>, _>(6)?
+            .map(Timestamp::from_micros),
+    })
+}

@@ -1,0 +1,28 @@
+-- enqueue: inserts the jobs of the array ?1, enqueued at ?2; leaves out ids that exist. Caller: enqueue.rs.
+insert into jobs (
+    id, kind, args, queue, priority, state, run_at, max_attempts, tags, tenant_id, correlation_id,
+    trace_parent, unique_scope, ordering_key, enqueued_at
+)
+select
+    unhex(value ->> 'id', '-'),
+    value ->> 'kind',
+    value ->> 'args',
+    value ->> 'queue',
+    value ->> 'priority',
+    value ->> 'state',
+    value ->> 'run_at',
+    value ->> 'max_attempts',
+    value ->> 'tags',
+    value ->> 'tenant_id',
+    value ->> 'correlation_id',
+    value ->> 'trace_parent',
+    value ->> 'unique_scope',
+    value ->> 'ordering_key',
+    ?2
+from jsonb_each(?1)
+where not exists (
+    select 1
+    from finished_jobs
+    where finished_jobs.id = unhex(value ->> 'id', '-')
+)
+on conflict (id) do nothing;

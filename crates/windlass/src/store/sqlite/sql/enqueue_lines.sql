@@ -1,0 +1,13 @@
+-- enqueue_lines: which ordering keys of the array ?1 of [ordering key, tenant or ''] have an unfinished job.
+-- Callers: enqueue.rs, operate.rs.
+select
+    wanted.value ->> 0 as ordering_key,
+    wanted.value ->> 1 as tenant_id
+from json_each(?1) as wanted
+where exists (
+    select 1
+    from jobs
+    where ordering_key is not null
+    and ordering_key = wanted.value ->> 0
+    and ifnull(tenant_id, '') = wanted.value ->> 1
+);

@@ -1,0 +1,9 @@
+-- expired: up to ?2 jobs whose lease ran out before ?1, oldest first. Caller: leases.rs.
+select
+    id, kind, queue, worker, attempt, claim_no, crashes, claimed_at, attempts,
+    cancel_requested_at is not null
+from jobs
+where state = 'running'
+and lease_expires_at < ?1
+order by lease_expires_at, id
+limit ?2;

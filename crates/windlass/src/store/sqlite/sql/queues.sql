@@ -1,0 +1,43 @@
+-- queues: which queues have unfinished jobs, found by stepping from name to name. Caller: read.rs.
+with recursive claimable (queue) as (
+    select min(queue)
+    from jobs
+    where state in ('scheduled', 'available', 'retryable')
+    union all
+    select (
+        select min(jobs.queue)
+        from jobs
+        where jobs.state in ('scheduled', 'available', 'retryable')
+        and jobs.queue > claimable.queue
+    )
+    from claimable
+    where claimable.queue is not null
+),
+
+waiting (queue) as (
+    select min(queue)
+    from jobs
+    where state = 'waiting'
+    union all
+    select (
+        select min(jobs.queue)
+        from jobs
+        where jobs.state = 'waiting'
+        and jobs.queue > waiting.queue
+    )
+    from waiting
+    where waiting.queue is not null
+)
+
+select queue
+from claimable
+where queue is not null
+union
+select queue
+from waiting
+where queue is not null
+union
+select queue
+from jobs
+where state = 'running'
+order by queue;
