@@ -10,9 +10,9 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row as _};
 
 use super::super::Error;
+use super::at;
 use super::keys::{self, Holder, KeyRow, Line};
 use super::rows::{self, Woken, encode, micros};
-use super::at;
 use crate::db;
 use crate::model::{Conflict, Enqueued, JobId, NewJob, State, Timestamp};
 
@@ -180,7 +180,8 @@ impl<'a> Batch<'a> {
     /// A refused request is not remembered: asked again, it is judged again.
     fn remember(&mut self, job: &NewJob, answer: Enqueued) {
         if let (Some(asked), Some(scope)) = (&job.idempotency, job.idempotency_scope())
-            && let Enqueued::Inserted(id) | Enqueued::Duplicate(id) | Enqueued::Replaced(id) = answer
+            && let Enqueued::Inserted(id) | Enqueued::Duplicate(id) | Enqueued::Replaced(id) =
+                answer
         {
             let until = Some(micros(self.now + asked.window));
             self.hold(scope, id, until, Some(asked.digest.clone()));

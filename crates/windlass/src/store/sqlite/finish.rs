@@ -13,8 +13,8 @@ use super::rows::{Woken, decode, encode, micros};
 use super::{at, keys};
 use crate::db;
 use crate::model::{
-    AttemptError, AttemptOutcome, AttemptRecord, Finish, JobId, MAX_ATTEMPT_RECORDS, Recorded,
-    State, Timestamp, Verdict,
+    AttemptError, AttemptOutcome, AttemptRecord, Finish, JobId, Json, MAX_ATTEMPT_RECORDS,
+    Recorded, State, Timestamp, Verdict,
 };
 
 const FENCE: &str = include_str!("sql/fence.sql");
@@ -45,7 +45,7 @@ pub(super) type AgainRow = (
 /// What is known of a running attempt.
 #[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) attempt: u16,
+    pub(super) number: u16,
     pub(super) claim_no: i64,
     pub(super) worker: String,
     pub(super) claimed_at: Timestamp,
@@ -106,9 +106,10 @@ async fn record(
     let fence = fence(connection, finishes).await?;
     let mut outcomes = Outcomes::default();
     for (index, finish) in finishes.iter().enumerate() {
-        if let (Verdict::Complete { result }, false) = (&finish.verdict, fence.lost.contains(&index))
+        if let (Verdict::Complete { result }, false) =
+            (&finish.verdict, fence.lost.contains(&index))
         {
-            let result = result.as_ref().map(|json| json.as_str());
+            let result = result.as_ref().map(Json::as_str);
             let completed = State::Completed.as_str();
             outcomes
                 .ended
@@ -120,18 +121,21 @@ async fn record(
     }
     reschedule(connection, &outcomes.again).await?;
     if !outcomes.ended.is_empty() {
-        let finished = move_finished(connection, &outcomes.ended, now).await?;
+        let moved = move_finished(connection, &outcomes.ended, now).await?;
         if fence.unique {
-            keys::release(connection, &finished, now).await?;
+            keys::release(connection, &moved, now).await?;
         }
         if fence.ordered {
-            keys::unblock(connection, &finished, now, &mut outcomes.woken).await?;
+            keys::unblock(connection, &moved, now, &mut outcomes.woken).await?;
         }
     }
     let recorded = (0..finishes.len())
-        .map(|index| match fence.lost.contains(&index) {
-            true => Recorded::LeaseLost,
-            false => Recorded::Yes,
+        .map(|index| {
+            if fence.lost.contains(&index) {
+                Recorded::LeaseLost
+            } else {
+                Recorded::Yes
+            }
         })
         .collect();
     Ok((recorded, outcomes.woken))
@@ -142,7 +146,13 @@ async fn fence(connection: &mut SqliteConnection, finishes: &[Finish]) -> Result
     let is_complete = |finish: &Finish| matches!(finish.verdict, Verdict::Complete { .. });
     let leases: Vec<_> = finishes
         .iter()
-        .map(|finish| (finish.lease.job, finish.lease.claim_no, !is_complete(finish)))
+        .map(|finish| {
+            (
+                finish.lease.job,
+                finish.lease.claim_no,
+                !is_complete(finish),
+            )
+        })
         .collect();
     let row = sqlx::query(FENCE)
         .bind(encode(&leases)?)
@@ -171,7 +181,7 @@ impl Outcomes<'_> {
     fn add(&mut self, finish: &Finish, known: Known, now: Timestamp) -> Result<(), Error> {
         let Known(_, number, worker, claimed_at, earlier, queue) = known;
         let attempt = Attempt {
-            attempt: number,
+            number,
             claim_no: finish.lease.claim_no,
             worker,
             claimed_at: Timestamp::from_micros(claimed_at),
@@ -180,8 +190,14 @@ impl Outcomes<'_> {
         let attempts = Some(attempt.end(finish.outcome, finish.error.clone(), now)?);
         let job = finish.lease.job;
         let mut again = |state: State, run_at: Option<Timestamp>, attempt| {
-            self.again
-                .push((job, state.as_str(), run_at.map(micros), attempt, None, attempts.clone()));
+            self.again.push((
+                job,
+                state.as_str(),
+                run_at.map(micros),
+                attempt,
+                None,
+                attempts.clone(),
+            ));
         };
         match finish.verdict {
             Verdict::Complete { .. } => {}
@@ -214,7 +230,7 @@ impl Attempt {
         let mut attempts: Vec<AttemptRecord> =
             self.earlier.as_deref().map_or(Ok(Vec::new()), decode)?;
         attempts.push(AttemptRecord {
-            attempt: self.attempt,
+            attempt: self.number,
             claim_no: self.claim_no,
             worker: self.worker,
             started_at: self.claimed_at,

@@ -6,13 +6,11 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::super::{Beat, Error, Heartbeat, Rescue, Rescued};
+use super::at;
 use super::finish::{AgainRow, Attempt, EndRow, end_jobs, reschedule};
 use super::rows::{self, Woken, encode, micros};
-use super::at;
 use crate::db;
-use crate::model::{
-    AttemptError, AttemptOutcome, JobId, Json, Lease, Recorded, State, Timestamp,
-};
+use crate::model::{AttemptError, AttemptOutcome, JobId, Json, Lease, Recorded, State, Timestamp};
 
 const HEARTBEAT: &str = include_str!("sql/heartbeat.sql");
 const PROGRESS: &str = include_str!("sql/progress.sql");
@@ -126,7 +124,7 @@ async fn expired(
                 crashes: rows::number(row, 6)?,
                 cancel_requested: row.try_get(9)?,
                 attempt: Attempt {
-                    attempt: rows::number(row, 4)?,
+                    number: rows::number(row, 4)?,
                     claim_no: row.try_get(5)?,
                     worker: row.try_get(3)?,
                     claimed_at: rows::timestamp(row, 7)?,
@@ -141,7 +139,7 @@ impl TakenBack {
     /// A wish to cancel the job is granted first.
     fn add(&mut self, job: Expired, max_crashes: u16, now: Timestamp) -> Result<(), Error> {
         let crashes = job.crashes.saturating_add(1);
-        let number = job.attempt.attempt.saturating_sub(1);
+        let number = job.attempt.number.saturating_sub(1);
         let dead = !job.cancel_requested && crashes >= max_crashes;
         let worker = job.attempt.worker.clone();
         let error = AttemptError::new("its worker vanished: the lease ran out");
@@ -149,8 +147,14 @@ impl TakenBack {
         let (number_now, crashes_now) = (Some(number), Some(crashes));
         if job.cancel_requested || dead {
             let state = if dead { State::Dead } else { State::Cancelled };
-            self.ended
-                .push((job.id, state.as_str(), None, number_now, crashes_now, attempts));
+            self.ended.push((
+                job.id,
+                state.as_str(),
+                None,
+                number_now,
+                crashes_now,
+                attempts,
+            ));
         } else {
             let (state, run_at) = (State::Available.as_str(), Some(micros(now)));
             self.again

@@ -22,7 +22,11 @@ static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
 pub(super) async fn migrate(db: &db::Sqlite) -> Result<Migrated, Error> {
     let mut tx = db.writer().begin_with("begin immediate").await?;
     let from = version(&mut tx).await?;
-    MIGRATOR.run_direct(None, &mut *tx, false).await.map_err(|e| refused(e, from))?;
+    // `run` asks for a lifetime that a boxed future cannot give; this is its own way round that.
+    MIGRATOR
+        .run_direct(None, &mut *tx, false)
+        .await
+        .map_err(|e| refused(e, from))?;
     let to = version(&mut tx).await?;
     tx.commit().await?;
     Ok(Migrated { from, to })

@@ -113,7 +113,9 @@ async fn revive(
         return Ok(Changed::Held(holder));
     }
     let line = keys::line(job.ordering_key.as_deref(), job.tenant_id.as_deref());
-    let blocked = !keys::occupied(connection, line.as_slice()).await?.is_empty();
+    let blocked = !keys::occupied(connection, line.as_slice())
+        .await?
+        .is_empty();
     let state = if blocked {
         State::Waiting
     } else {

@@ -18,7 +18,7 @@ const ELECT: &str = include_str!("sql/elect.sql");
 const RESIGN: &str = include_str!("sql/resign.sql");
 
 /// A worker that was silent for longer is forgotten.
-const SILENCE: Duration = Duration::from_secs(24 * 60 * 60);
+const SILENCE: Duration = Duration::from_hours(24);
 
 pub(super) async fn beat_worker(
     db: &db::Sqlite,
