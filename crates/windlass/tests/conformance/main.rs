@@ -297,3 +297,4 @@ macro_rules! store_conformance {
 }
 
 store_conformance!(memory, crate::backend::Memory);
+store_conformance!(sqlite, crate::backend::Sqlite);
