@@ -6,6 +6,8 @@
     reason = "the repository spells its extensions one way"
 )]
 
+#[path = "architecture/diagram.rs"]
+mod diagram;
 #[path = "architecture/imports.rs"]
 mod imports;
 #[path = "architecture/source.rs"]
@@ -207,10 +209,9 @@ const LONG_FILES: &[LongFile] = &[];
 
 const DIALECTS: &[Dialects] = &[];
 
-const MIGRATIONS: [&str; 2] = ["crates/windlass/migrations", "migrations"];
+const MIGRATIONS: &[&str] = &["migrations"];
 
 const SQL_IN_CODE: &[InCode] = &[(
-    "crates/windlass/src/db/sqlite.rs",
     "begin immediate",
     "sqlx wants the words that begin a transaction; they are no statement of ours",
 )];
@@ -268,6 +269,12 @@ fn every_statement_is_used_and_none_is_written_in_code() {
 #[test]
 fn nothing_is_true_on_one_machine_only() {
     none(tree::files().iter().flat_map(tree::check_machine));
+}
+
+#[test]
+fn the_state_diagram_is_the_state_machine() {
+    let page = include_str!("../ARCHITECTURE.md");
+    assert_eq!(diagram::of_the_diagram(page), diagram::of_the_code());
 }
 
 #[track_caller]

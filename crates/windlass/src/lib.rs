@@ -1,5 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+/// The guide's snippets are run with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/writing-jobs.md")]
+struct WritingJobs;
+
 pub mod db;
 pub mod engine;
 pub mod model;
