@@ -1,1 +1,2 @@
 //! The product.
+pub mod platform;

@@ -46,6 +46,34 @@ pub enum Error {
     Timeout(std::time::Duration),
 }
 
+impl Error {
+    /// Whether trying again later may help: the database is out of reach, busy or starting, rather
+    /// than unwilling.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Timeout(_) => true,
+            Self::Sqlx(error) => match error {
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::WorkerCrashed => true,
+                sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                    // PostgreSQL: connection, resources, operator intervention, rollback classes
+                    // and timeouts. SQLite: busy and locked, with their extended codes.
+                    ["08", "53", "57", "40", "55"]
+                        .iter()
+                        .any(|class| code.starts_with(class))
+                        || ["5", "6", "261", "262", "517", "773"].contains(&&*code)
+                }),
+                _ => false,
+            },
+            Self::Url { .. } => false,
+        }
+    }
+}
+
 impl Db {
     /// Begins a transaction. On SQLite it takes the write lock at once.
     pub async fn begin(&self) -> Result<Tx, Error> {

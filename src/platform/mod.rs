@@ -1,0 +1,83 @@
+//! The chat platform's data: tenants, channels, conversations, messages, documents and figures.
+//!
+//! [`Platform`] is the only way to it. The tables are those of the existing platform, on PostgreSQL
+//! plain or partitioned, with row security or without; on SQLite they have the same names. Writes
+//! join the caller's transaction, so that what a job did and that it did it become durable together;
+//! every write may be repeated and happens once. Nothing here is decided: jobs decide.
+
+mod conversations;
+mod documents;
+mod error;
+mod events;
+mod ids;
+mod metrics;
+mod postgres;
+mod private;
+mod repository;
+mod rows;
+mod schema;
+mod search;
+mod settings;
+mod sqlite;
+mod tenants;
+mod text;
+
+use std::sync::Arc;
+
+use windlass::db::{Db, Tx};
+
+pub use conversations::{
+    Conversation, ConversationStatus, Direction, Message, NewConversation, NewMessage, Recorded,
+};
+pub use documents::{
+    Document, DocumentStatus, Finished, Indexed, NewChunk, NewDocument, UnfinishedDocument,
+};
+pub use error::Error;
+pub use events::NewEvent;
+pub use metrics::MessageMetric;
+pub use private::Private;
+pub use schema::Prepared;
+pub use search::{EMBEDDING_DIMENSIONS, Hit};
+pub use settings::{LlmSettings, RagSettings, TenantSettings};
+pub use tenants::{Channel, ChannelType, OpenChannel, Tenant, UnknownChannelType};
+
+use repository::Repository;
+
+/// The platform's data in one database. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    db: Db,
+    repository: Arc<dyn Repository>,
+}
+
+impl Platform {
+    /// Uses the connections of `db`; connects to nothing yet.
+    pub fn new(db: Db) -> Self {
+        let repository: Arc<dyn Repository> = match &db {
+            Db::Postgres(db) => Arc::new(postgres::PostgresRepository::new(db.clone())),
+            Db::Sqlite(db) => Arc::new(sqlite::SqliteRepository::new(db.clone())),
+            _ => {
+                unreachable!("windlass knows no third dialect; if it learns one, so must this room")
+            }
+        };
+        Self { db, repository }
+    }
+
+    /// Makes the tables in an empty database. On an existing platform it changes nothing and only
+    /// looks whether everything needed is there.
+    pub async fn prepare(&self) -> Result<Prepared, Error> {
+        self.repository.prepare().await
+    }
+
+    /// Begins a transaction for one tenant.
+    pub async fn begin(&self, tenant: &str) -> Result<Tx, Error> {
+        let mut tx = self.db.begin().await?;
+        self.enter(&mut tx, tenant).await?;
+        Ok(tx)
+    }
+
+    /// Makes a transaction that was begun elsewhere one of this tenant, for row security.
+    pub async fn enter(&self, tx: &mut Tx, tenant: &str) -> Result<(), Error> {
+        self.repository.enter(tx, tenant).await
+    }
+}

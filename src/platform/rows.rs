@@ -1,0 +1,96 @@
+//! Rows as both dialects return them, and instants as both keep them: in whole milliseconds.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use sqlx::types::Json;
+use windlass::Timestamp;
+
+#[derive(sqlx::FromRow)]
+pub(super) struct TenantRow {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) enabled: bool,
+    pub(super) settings: Json<Value>,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct ChannelRow {
+    pub(super) id: String,
+    pub(super) config: Json<Value>,
+    pub(super) enabled: bool,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct OpenChannelRow {
+    pub(super) tenant: String,
+    pub(super) channel: String,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct ConversationRow {
+    pub(super) id: String,
+    pub(super) channel: String,
+    pub(super) external_id: String,
+    pub(super) user_id: String,
+    pub(super) status: String,
+    pub(super) last_message_at: i64,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct MessageRow {
+    pub(super) id: String,
+    pub(super) conversation_id: String,
+    pub(super) external_id: Option<String>,
+    pub(super) direction: String,
+    pub(super) sender: String,
+    pub(super) kind: String,
+    pub(super) content: Json<Value>,
+    pub(super) metadata: Json<Value>,
+    pub(super) at: i64,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct DocumentRow {
+    pub(super) id: String,
+    pub(super) filename: String,
+    pub(super) mime_type: String,
+    pub(super) checksum: String,
+    pub(super) version: i32,
+    pub(super) status: String,
+    pub(super) metadata: Json<Value>,
+    pub(super) updated_at: i64,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct UnfinishedRow {
+    pub(super) tenant: String,
+    pub(super) id: String,
+    pub(super) version: i32,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct HitRow {
+    pub(super) chunk_id: String,
+    pub(super) document_id: String,
+    pub(super) document_name: String,
+    pub(super) content: String,
+    pub(super) position: i32,
+    pub(super) metadata: Json<Value>,
+    pub(super) score: f64,
+}
+
+/// A stored instant.
+pub(super) fn timestamp(millis: i64) -> Timestamp {
+    Timestamp::from_micros(millis.saturating_mul(1000))
+}
+
+/// An instant as it is stored. Cut, not rounded, so that both dialects store the same.
+pub(super) fn millis(at: Timestamp) -> i64 {
+    at.as_micros() / 1000
+}
+
+/// A duration as it is stored; what no column can hold is held to the most it can.
+pub(super) fn duration_millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}

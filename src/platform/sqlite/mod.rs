@@ -1,0 +1,463 @@
+//! The platform's data in SQLite.
+
+mod schema;
+mod search;
+mod sql;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use sqlx::{SqliteConnection, SqlitePool};
+use windlass::Timestamp;
+use windlass::db::{self, Tx};
+
+use super::conversations::{Message, NewConversation};
+use super::documents::{NewChunkRow, NewDocumentRow};
+use super::metrics::MessageMetric;
+use super::repository::Repository;
+use super::rows::{
+    ChannelRow, ConversationRow, DocumentRow, HitRow, MessageRow, OpenChannelRow, TenantRow,
+    UnfinishedRow, duration_millis, millis,
+};
+use super::schema::Prepared;
+use super::{ChannelType, Error};
+
+#[derive(Debug)]
+pub(super) struct SqliteRepository {
+    db: db::Sqlite,
+}
+
+impl SqliteRepository {
+    pub(super) fn new(db: db::Sqlite) -> Self {
+        Self { db }
+    }
+
+    fn readers(&self) -> &SqlitePool {
+        self.db.readers()
+    }
+}
+
+fn of(tx: &mut Tx) -> Result<&mut SqliteConnection, Error> {
+    tx.sqlite().ok_or(Error::ForeignTransaction)
+}
+
+fn found(rows: u64, what: &'static str) -> Result<(), Error> {
+    if rows == 0 {
+        Err(Error::NotFound { what })
+    } else {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Repository for SqliteRepository {
+    async fn prepare(&self) -> Result<Prepared, Error> {
+        schema::prepare(&self.db).await
+    }
+
+    /// SQLite has no row security; the statements name the tenant anyway.
+    async fn enter(&self, tx: &mut Tx, _tenant: &str) -> Result<(), Error> {
+        of(tx).map(drop)
+    }
+
+    async fn create_tenant(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        name: &str,
+        settings: &Value,
+    ) -> Result<(), Error> {
+        sqlx::query(sql::CREATE_TENANT)
+            .bind(tenant)
+            .bind(name)
+            .bind(settings)
+            .execute(of(tx)?)
+            .await?;
+        Ok(())
+    }
+
+    async fn tenant(&self, tenant: &str) -> Result<Option<TenantRow>, Error> {
+        Ok(sqlx::query_as(sql::TENANT)
+            .bind(tenant)
+            .fetch_optional(self.readers())
+            .await?)
+    }
+
+    async fn create_channel(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+        kind: ChannelType,
+        config: &Value,
+    ) -> Result<(), Error> {
+        sqlx::query(sql::CREATE_CHANNEL)
+            .bind(id)
+            .bind(tenant)
+            .bind(kind.as_str())
+            .bind(config)
+            .execute(of(tx)?)
+            .await?;
+        Ok(())
+    }
+
+    async fn channel(&self, tenant: &str, kind: ChannelType) -> Result<Option<ChannelRow>, Error> {
+        Ok(sqlx::query_as(sql::CHANNEL)
+            .bind(tenant)
+            .bind(kind.as_str())
+            .fetch_optional(self.readers())
+            .await?)
+    }
+
+    async fn open_channels(&self) -> Result<Vec<OpenChannelRow>, Error> {
+        Ok(sqlx::query_as(sql::OPEN_CHANNELS)
+            .fetch_all(self.readers())
+            .await?)
+    }
+
+    async fn upsert_conversation(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+        new: &NewConversation,
+    ) -> Result<ConversationRow, Error> {
+        Ok(sqlx::query_as(sql::UPSERT_CONVERSATION)
+            .bind(id)
+            .bind(tenant)
+            .bind(new.channel.as_str())
+            .bind(&new.external_id)
+            .bind(&new.user_id)
+            .bind(millis(new.at))
+            .fetch_one(of(tx)?)
+            .await?)
+    }
+
+    async fn conversation(&self, tenant: &str, id: &str) -> Result<Option<ConversationRow>, Error> {
+        Ok(sqlx::query_as(sql::CONVERSATION)
+            .bind(tenant)
+            .bind(id)
+            .fetch_optional(self.readers())
+            .await?)
+    }
+
+    async fn lock_conversation(&self, tx: &mut Tx, tenant: &str, id: &str) -> Result<(), Error> {
+        sqlx::query_scalar::<_, String>(sql::LOCK_CONVERSATION)
+            .bind(tenant)
+            .bind(id)
+            .fetch_optional(of(tx)?)
+            .await?
+            .map(drop)
+            .ok_or(Error::NotFound {
+                what: "conversation",
+            })
+    }
+
+    async fn set_conversation_status(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+        status: &str,
+    ) -> Result<(), Error> {
+        let done = sqlx::query(sql::SET_CONVERSATION_STATUS)
+            .bind(tenant)
+            .bind(id)
+            .bind(status)
+            .execute(of(tx)?)
+            .await?;
+        found(done.rows_affected(), "conversation")
+    }
+
+    async fn find_message(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        message: &Message,
+        ids: &[String],
+    ) -> Result<Option<String>, Error> {
+        Ok(sqlx::query_scalar(sql::FIND_MESSAGE)
+            .bind(tenant)
+            .bind(&message.conversation_id)
+            .bind(json!(ids))
+            .bind(&message.external_id)
+            .bind(message.direction.as_str())
+            .fetch_optional(of(tx)?)
+            .await?)
+    }
+
+    async fn insert_message(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        message: &Message,
+    ) -> Result<bool, Error> {
+        let done = sqlx::query(sql::INSERT_MESSAGE)
+            .bind(&message.id)
+            .bind(tenant)
+            .bind(&message.conversation_id)
+            .bind(&message.external_id)
+            .bind(message.direction.as_str())
+            .bind(&message.from)
+            .bind(&message.kind)
+            .bind(&*message.content)
+            .bind(&*message.metadata)
+            .bind(millis(message.at))
+            .execute(of(tx)?)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn set_external_id(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        message: &str,
+        external_id: &str,
+    ) -> Result<(), Error> {
+        let done = sqlx::query(sql::SET_EXTERNAL_ID)
+            .bind(tenant)
+            .bind(message)
+            .bind(external_id)
+            .execute(of(tx)?)
+            .await?;
+        found(done.rows_affected(), "message")
+    }
+
+    async fn messages(
+        &self,
+        tenant: &str,
+        conversation: &str,
+        limit: u32,
+    ) -> Result<Vec<MessageRow>, Error> {
+        Ok(sqlx::query_as(sql::MESSAGES)
+            .bind(tenant)
+            .bind(conversation)
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await?)
+    }
+
+    async fn insert_metric(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        metric: &MessageMetric,
+    ) -> Result<bool, Error> {
+        let done = sqlx::query(sql::INSERT_METRIC)
+            .bind(tenant)
+            .bind(&metric.conversation_id)
+            .bind(&metric.message_id)
+            .bind(millis(metric.sent_at))
+            .bind(metric.response_at.map(millis))
+            .bind(metric.response_time.map(duration_millis))
+            .bind(metric.rag_used)
+            .bind(metric.rag_similarity)
+            .bind(metric.rag_chunks_retrieved.map(i64::from))
+            .bind(&metric.rag_top_document_id)
+            .bind(metric.confidence_score)
+            .bind(metric.escalated)
+            .bind(metric.error_occurred)
+            .bind(metric.user_message.as_deref())
+            .execute(of(tx)?)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn insert_event(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+        kind: &str,
+        data: &Value,
+        at: Timestamp,
+    ) -> Result<(), Error> {
+        sqlx::query(sql::INSERT_EVENT)
+            .bind(id)
+            .bind(tenant)
+            .bind(kind)
+            .bind(data)
+            .bind(millis(at))
+            .execute(of(tx)?)
+            .await?;
+        Ok(())
+    }
+
+    async fn insert_document(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        row: &NewDocumentRow<'_>,
+    ) -> Result<(), Error> {
+        sqlx::query(sql::INSERT_DOCUMENT)
+            .bind(row.id)
+            .bind(tenant)
+            .bind(row.filename)
+            .bind(row.mime_type)
+            .bind(row.size)
+            .bind(row.path)
+            .bind(row.checksum)
+            .bind(row.metadata)
+            .execute(of(tx)?)
+            .await?;
+        Ok(())
+    }
+
+    async fn document(&self, tenant: &str, id: &str) -> Result<Option<DocumentRow>, Error> {
+        Ok(sqlx::query_as(sql::DOCUMENT)
+            .bind(tenant)
+            .bind(id)
+            .fetch_optional(self.readers())
+            .await?)
+    }
+
+    async fn replace_content(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+        content: &str,
+        size: i32,
+        checksum: &str,
+    ) -> Result<i32, Error> {
+        sqlx::query_scalar(sql::REPLACE_CONTENT)
+            .bind(tenant)
+            .bind(id)
+            .bind(size)
+            .bind(checksum)
+            .bind(content)
+            .fetch_optional(of(tx)?)
+            .await?
+            .ok_or(Error::NotFound { what: "document" })
+    }
+
+    async fn mark_processing(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+        version: i32,
+    ) -> Result<bool, Error> {
+        let done = sqlx::query(sql::MARK_PROCESSING)
+            .bind(tenant)
+            .bind(id)
+            .bind(version)
+            .execute(of(tx)?)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn lock_document(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+    ) -> Result<Option<i32>, Error> {
+        Ok(sqlx::query_scalar(sql::LOCK_DOCUMENT)
+            .bind(tenant)
+            .bind(id)
+            .fetch_optional(of(tx)?)
+            .await?)
+    }
+
+    async fn delete_chunks(&self, tx: &mut Tx, tenant: &str, document: &str) -> Result<(), Error> {
+        sqlx::query(sql::DELETE_CHUNKS)
+            .bind(tenant)
+            .bind(document)
+            .execute(of(tx)?)
+            .await?;
+        Ok(())
+    }
+
+    async fn insert_chunks(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        document: &str,
+        chunks: &[NewChunkRow<'_>],
+    ) -> Result<(), Error> {
+        let connection = of(tx)?;
+        for chunk in chunks {
+            sqlx::query(sql::INSERT_CHUNKS)
+                .bind(tenant)
+                .bind(document)
+                .bind(&chunk.id)
+                .bind(&chunk.content)
+                .bind(search::encode(chunk.embedding))
+                .bind(chunk.position)
+                .bind(&chunk.metadata)
+                .execute(&mut *connection)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn finish_document(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+        facts: &Value,
+    ) -> Result<(), Error> {
+        let done = sqlx::query(sql::FINISH_DOCUMENT)
+            .bind(tenant)
+            .bind(id)
+            .bind(facts)
+            .execute(of(tx)?)
+            .await?;
+        found(done.rows_affected(), "document")
+    }
+
+    async fn fail_document(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+        version: i32,
+        facts: &Value,
+    ) -> Result<bool, Error> {
+        let done = sqlx::query(sql::FAIL_DOCUMENT)
+            .bind(tenant)
+            .bind(id)
+            .bind(version)
+            .bind(facts)
+            .execute(of(tx)?)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn unfinished_documents(
+        &self,
+        untouched_since: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<UnfinishedRow>, Error> {
+        Ok(sqlx::query_as(sql::UNFINISHED_DOCUMENTS)
+            .bind(millis(untouched_since))
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await?)
+    }
+
+    async fn nearest(&self, tenant: &str, query: &[f32], top_k: u32) -> Result<Vec<HitRow>, Error> {
+        search::nearest(self.readers(), tenant, query, top_k).await
+    }
+
+    async fn keyword(
+        &self,
+        tenant: &str,
+        words: &[String],
+        top_k: u32,
+    ) -> Result<Vec<HitRow>, Error> {
+        let any = words
+            .iter()
+            .map(|word| format!("\"{word}\""))
+            .collect::<Vec<_>>()
+            .join(" OR ");
+        Ok(sqlx::query_as(sql::KEYWORD)
+            .bind(tenant)
+            .bind(any)
+            .bind(i64::from(top_k))
+            .fetch_all(self.readers())
+            .await?)
+    }
+}

@@ -1,0 +1,40 @@
+//! The statements, one per file in `sql/`.
+
+macro_rules! statements {
+    ($($name:ident = $file:literal;)+) => {
+        $(pub(super) const $name: &str = include_str!(concat!("sql/", $file, ".sql"));)+
+    };
+}
+
+statements! {
+    CHANNEL = "channel";
+    COLUMNS = "columns";
+    CONVERSATION = "conversation";
+    CREATE_CHANNEL = "create_channel";
+    CREATE_TENANT = "create_tenant";
+    DELETE_CHUNKS = "delete_chunks";
+    DOCUMENT = "document";
+    FAIL_DOCUMENT = "fail_document";
+    FIND_MESSAGE = "find_message";
+    FINISH_DOCUMENT = "finish_document";
+    HIT = "hit";
+    INSERT_CHUNKS = "insert_chunks";
+    INSERT_DOCUMENT = "insert_document";
+    INSERT_EVENT = "insert_event";
+    INSERT_MESSAGE = "insert_message";
+    INSERT_METRIC = "insert_metric";
+    KEYWORD = "keyword";
+    LOCK_CONVERSATION = "lock_conversation";
+    LOCK_DOCUMENT = "lock_document";
+    MARK_PROCESSING = "mark_processing";
+    MESSAGES = "messages";
+    NEAREST = "nearest";
+    OPEN_CHANNELS = "open_channels";
+    REPLACE_CONTENT = "replace_content";
+    SET_CONVERSATION_STATUS = "set_conversation_status";
+    SET_EXTERNAL_ID = "set_external_id";
+    TABLES = "tables";
+    TENANT = "tenant";
+    UNFINISHED_DOCUMENTS = "unfinished_documents";
+    UPSERT_CONVERSATION = "upsert_conversation";
+}

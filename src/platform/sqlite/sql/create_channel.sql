@@ -1,0 +1,3 @@
+-- A new channel. Called by demos and tests: on a platform its dashboard makes them.
+insert into channels (id, "tenantId", type, config, "createdAt", "updatedAt")
+values (?1, ?2, ?3, ?4, cast(round(unixepoch('subsec') * 1000) as integer), cast(round(unixepoch('subsec') * 1000) as integer))

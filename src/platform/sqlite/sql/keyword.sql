@@ -1,0 +1,18 @@
+-- Chunks that hold any of the words, best first. Called for retrieval.
+select
+    c.id as chunk_id,
+    c."documentId" as document_id,
+    coalesce(d.metadata ->> 'name', d.filename) as document_name,
+    c.content,
+    c.position,
+    c.metadata,
+    -bm25(chunks_fts) as score
+from chunks_fts
+join chunks c on c.seq = chunks_fts.rowid
+join documents d on d.id = c."documentId"
+where chunks_fts match ?2
+  and c."tenantId" = ?1
+  and d."tenantId" = ?1
+  and d.status = 'ready'
+order by score desc, c.id
+limit ?3

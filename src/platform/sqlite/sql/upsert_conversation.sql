@@ -1,0 +1,20 @@
+-- The conversation of a channel's user, made if there is none. Called for each inbound message.
+-- A closed one opens again for a message newer than all before it, so that an old one delivered twice does not.
+insert into conversations as old
+    (id, "tenantId", "channelType", "externalId", "userId", "createdAt", "updatedAt", "lastMessageAt")
+values (?1, ?2, ?3, ?4, ?5, cast(round(unixepoch('subsec') * 1000) as integer), cast(round(unixepoch('subsec') * 1000) as integer), ?6)
+on conflict ("tenantId", "channelType", "externalId") do update
+set "userId" = excluded."userId",
+    status = case
+        when old.status = 'closed' and excluded."lastMessageAt" > old."lastMessageAt" then 'active'
+        else old.status
+    end,
+    "lastMessageAt" = max(old."lastMessageAt", excluded."lastMessageAt"),
+    "updatedAt" = excluded."updatedAt"
+returning
+    id,
+    "channelType" as channel,
+    "externalId" as external_id,
+    "userId" as user_id,
+    status,
+    "lastMessageAt" as last_message_at

@@ -1,0 +1,5 @@
+//! The product against real servers: `scripts/test`, or `scripts/services up` and `cargo test`.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod platform;
+mod support;

@@ -1,0 +1,187 @@
+use metachat_jobs::platform::{Error, Hit, Platform};
+
+use super::fixture::{chunk, document, ready, tenant, vector};
+use crate::support::{postgres, with_postgres};
+
+super::on_all!(
+    the_nearest_chunks_come_first,
+    only_ready_documents_are_found,
+    any_word_is_enough_and_more_words_are_better,
+    a_question_may_hold_anything,
+    a_question_of_the_wrong_shape_is_refused,
+);
+
+fn contents(hits: &[Hit]) -> Vec<&str> {
+    hits.iter().map(|hit| hit.content.as_str()).collect()
+}
+
+async fn the_nearest_chunks_come_first(platform: Platform) {
+    tenant(&platform, "acme").await;
+    let id = ready(
+        &platform,
+        "acme",
+        "FAQ",
+        &[
+            chunk(0, "opposite", &[-1.0, 0.0]),
+            chunk(1, "across", &[0.0, 2.0]),
+            chunk(2, "same", &[7.0, 0.0]),
+            chunk(3, "near", &[3.0, 4.0]),
+        ],
+    )
+    .await;
+    let query = vector(&[0.5, 0.0]);
+    let hits = platform.nearest("acme", &query, 10, -1.0).await.unwrap();
+    assert_eq!(contents(&hits), ["same", "near", "across", "opposite"]);
+    for (hit, expected) in hits.iter().zip([1.0, 0.6, 0.0, -1.0]) {
+        assert!(
+            (hit.score - expected).abs() < 1e-6,
+            "{} for {expected}",
+            hit.score
+        );
+    }
+    assert_eq!(hits[0].document_id, id);
+    assert_eq!(hits[0].document_name, "FAQ");
+    assert_eq!(hits[0].position, 2);
+    assert_eq!(hits[0].metadata["charStart"], 0);
+
+    let best = platform.nearest("acme", &query, 2, -1.0).await.unwrap();
+    assert_eq!(contents(&best), ["same", "near"]);
+    let similar = platform.nearest("acme", &query, 10, 0.5).await.unwrap();
+    assert_eq!(contents(&similar), ["same", "near"]);
+    assert_eq!(platform.nearest("acme", &query, 0, 0.0).await.unwrap(), []);
+}
+
+async fn only_ready_documents_are_found(platform: Platform) {
+    tenant(&platform, "acme").await;
+    let mut tx = platform.begin("acme").await.unwrap();
+    let new = document("Draft", "text");
+    let draft = platform
+        .insert_document(&mut tx, "acme", &new)
+        .await
+        .unwrap();
+    let chunks = [chunk(0, "draft word", &[1.0])];
+    platform
+        .replace_chunks(&mut tx, "acme", &draft, 1, &chunks)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    ready(
+        &platform,
+        "acme",
+        "FAQ",
+        &[chunk(0, "ready word", &[0.5, 1.0])],
+    )
+    .await;
+    let near = platform
+        .nearest("acme", &vector(&[1.0]), 5, -1.0)
+        .await
+        .unwrap();
+    assert_eq!(contents(&near), ["ready word"]);
+    let words = platform.keyword("acme", "word", 5).await.unwrap();
+    assert_eq!(contents(&words), ["ready word"]);
+}
+
+async fn any_word_is_enough_and_more_words_are_better(platform: Platform) {
+    tenant(&platform, "acme").await;
+    ready(
+        &platform,
+        "acme",
+        "Cjenik",
+        &[
+            chunk(0, "Dostava je besplatna.", &[1.0]),
+            chunk(1, "Cijena dostave u Zagrebu iznosi 5 eura", &[1.0]),
+            chunk(2, "Radno vrijeme trgovine", &[1.0]),
+        ],
+    )
+    .await;
+    let hits = platform
+        .keyword("acme", "Kolika je cijena dostave u Zagrebu?", 5)
+        .await
+        .unwrap();
+    assert_eq!(
+        contents(&hits),
+        [
+            "Cijena dostave u Zagrebu iznosi 5 eura",
+            "Dostava je besplatna."
+        ]
+    );
+    assert!(hits[0].score > hits[1].score);
+    assert_eq!(hits[0].document_name, "Cjenik");
+    assert_eq!(
+        platform
+            .keyword("acme", "cijena je", 1)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(
+        platform
+            .keyword("acme", "nothing of this", 5)
+            .await
+            .unwrap(),
+        []
+    );
+}
+
+async fn a_question_may_hold_anything(platform: Platform) {
+    tenant(&platform, "acme").await;
+    ready(
+        &platform,
+        "acme",
+        "FAQ",
+        &[chunk(0, "price NEAR or not", &[1.0])],
+    )
+    .await;
+    for question in [
+        "price' | !! & (",
+        "\"price\" AND NEAR(",
+        "price:* <-> \\",
+        "-price ^ {content}: 価格 \0 😀",
+    ] {
+        let hits = platform.keyword("acme", question, 5).await.unwrap();
+        assert_eq!(contents(&hits), ["price NEAR or not"], "{question}");
+    }
+    for question in ["", "?!", "\0", "😀"] {
+        assert_eq!(
+            platform.keyword("acme", question, 5).await.unwrap(),
+            [],
+            "{question}"
+        );
+    }
+}
+
+async fn a_question_of_the_wrong_shape_is_refused(platform: Platform) {
+    let refused = platform.nearest("acme", &[1.0; 32], 5, 0.5).await;
+    assert!(matches!(refused, Err(Error::Invalid { .. })));
+    let nowhere = platform.nearest("acme", &vector(&[]), 5, 0.5).await;
+    assert!(matches!(nowhere, Err(Error::Invalid { .. })));
+}
+
+/// The index returns the nearest chunks of all tenants; here none of them is ours.
+#[tokio::test]
+async fn a_small_tenant_finds_its_own_behind_a_big_ones_nearer_chunks() {
+    with_postgres(async move |url| {
+        // Leaves the planner nothing but the vector index.
+        let forced = ["enable_seqscan", "enable_bitmapscan", "enable_sort"].map(|s| (s, "off"));
+        let platform = Platform::new(postgres(&url, &forced));
+        let _ = platform.prepare().await.unwrap();
+        tenant(&platform, "big").await;
+        tenant(&platform, "small").await;
+        let nearer: Vec<_> = (0_u16..300)
+            .map(|n| chunk(n.into(), "theirs", &[1.0, f32::from(n) / 10_000.0]))
+            .collect();
+        ready(&platform, "big", "Theirs", &nearer).await;
+        let ours = [
+            chunk(0, "second", &[0.1, 1.0]),
+            chunk(1, "first", &[1.0, 1.0]),
+        ];
+        ready(&platform, "small", "Ours", &ours).await;
+        let hits = platform
+            .nearest("small", &vector(&[1.0]), 5, 0.0)
+            .await
+            .unwrap();
+        assert_eq!(contents(&hits), ["first", "second"]);
+    })
+    .await;
+}

@@ -1,0 +1,3 @@
+-- How many events there are. Called by tests.
+select count(*)
+from events
