@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::imports::Sources;
-use crate::tree::{File, Violation};
+use crate::tree::{File, Violation, is_test_code};
 
 /// A room that speaks both dialects.
 #[derive(Debug)]
@@ -209,9 +209,9 @@ pub(crate) fn check_use(files: &[File], sources: &Sources) -> Vec<Violation> {
             }
         }
     }
-    let statements = files
-        .iter()
-        .filter(|file| file.path.ends_with(".sql") && file.path.contains("/sql/"));
+    let statements = files.iter().filter(|file| {
+        file.path.ends_with(".sql") && file.path.contains("/sql/") && !is_test_code(&file.path)
+    });
     let orphans = statements.filter(|file| !included.contains(&file.path));
     found.extend(orphans.map(|file| Violation {
         file: file.path.clone(),
