@@ -150,7 +150,7 @@ async fn an_answer_is_recorded_once_by_eight_jobs_at_a_time(platform: Platform) 
 
 async fn events(platform: &Platform) -> i64 {
     let mut tx = platform.begin("acme").await.unwrap();
-    let count = include_str!("sql/count_events.sql");
+    let count = include_str!("queries/count_events.sql");
     if let Some(connection) = tx.postgres() {
         return sqlx::query_scalar(count)
             .fetch_one(connection)

@@ -28,7 +28,7 @@ where
 pub(crate) async fn make_existing(url: &str) -> Db {
     let db = postgres(url, &[]);
     let _ = Platform::new(db.clone()).prepare().await.unwrap();
-    run(&db, include_str!("sql/existing.sql")).await;
+    run(&db, include_str!("migrations/existing.sql")).await;
     db
 }
 
@@ -40,7 +40,7 @@ pub(crate) async fn run(db: &Db, sql: &'static str) {
     sqlx::raw_sql(sql).execute(db.pool()).await.unwrap();
 }
 
-/// A moment of the tests' time, which all lies in the partitions of `sql/existing.sql`.
+/// A moment of the tests' time, which all lies in the partitions of `migrations/existing.sql`.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     let noon = DateTime::parse_from_rfc3339("2026-01-15T12:00:00Z").unwrap();
     Timestamp::from_micros(noon.timestamp_micros() + seconds * 1_000_000)

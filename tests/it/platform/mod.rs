@@ -6,7 +6,6 @@ mod documents;
 mod fixture;
 mod prepare;
 mod search;
-mod statements;
 mod tenants;
 
 /// Makes a test of each case for each kind of database.

@@ -10,7 +10,7 @@ async fn relations(db: &Db) -> Vec<String> {
     let Db::Postgres(db) = db else {
         panic!("not PostgreSQL")
     };
-    sqlx::query_scalar(include_str!("sql/relations.sql"))
+    sqlx::query_scalar(include_str!("queries/relations.sql"))
         .fetch_all(db.pool())
         .await
         .unwrap()
@@ -94,7 +94,7 @@ async fn a_database_with_some_of_the_tables_is_refused_and_not_touched() {
 async fn what_will_not_work_on_an_existing_platform_is_said() {
     with_postgres(async |url| {
         let db = make_existing(&url).await;
-        run(&db, include_str!("sql/break.sql")).await;
+        run(&db, include_str!("migrations/break.sql")).await;
         let role = [("role", "metachat_jobs_test")];
         let prepared = Platform::new(postgres(&url, &role)).prepare().await;
         let Ok(Prepared::Existing { warnings }) = prepared else {
