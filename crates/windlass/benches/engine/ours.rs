@@ -1,0 +1,92 @@
+//! windlass with its default options.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use sqlx::Row;
+use tokio_util::sync::CancellationToken;
+use windlass::db::{Db, Sqlite, SqliteOptions};
+use windlass::store::sqlite::SqliteStore;
+use windlass::{Client, Context, Engine, EngineOptions, Job, Outcome, Registry, Store};
+
+use crate::support::{Noop, Probe, Queue};
+
+impl Job for Noop {
+    const KIND: &'static str = "noop";
+    type Services = &'static Probe;
+
+    async fn run(self, cx: Context<Self::Services>) -> anyhow::Result<Outcome> {
+        cx.services().started(&self);
+        Ok(Outcome::complete())
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Ours {
+    db: Db,
+    client: Client,
+}
+
+impl Ours {
+    pub fn open(url: &str) -> anyhow::Result<Self> {
+        let path = url.strip_prefix("sqlite:").context("no PostgreSQL yet")?;
+        let db = Sqlite::new(path, &SqliteOptions::default());
+        let store = Arc::new(SqliteStore::new(db.clone()));
+        Ok(Self {
+            db: Db::Sqlite(db),
+            client: Client::new(store),
+        })
+    }
+
+    async fn count(&self, postgres: &'static str, sqlite: &'static str) -> anyhow::Result<i64> {
+        Ok(match &self.db {
+            Db::Postgres(db) => sqlx::query(postgres).fetch_one(db.pool()).await?.try_get(0)?,
+            Db::Sqlite(db) => sqlx::query(sqlite).fetch_one(db.readers()).await?.try_get(0)?,
+            other => anyhow::bail!("an unknown database: {other:?}"),
+        })
+    }
+}
+
+impl Queue for Ours {
+    async fn set_up(&self) -> anyhow::Result<()> {
+        self.client.store().migrate().await?;
+        Ok(())
+    }
+
+    async fn enqueue(&mut self, job: Noop) -> anyhow::Result<()> {
+        self.client.enqueue(&job).await?;
+        Ok(())
+    }
+
+    async fn enqueue_many(&mut self, jobs: Vec<Noop>) -> anyhow::Result<()> {
+        let jobs = jobs.iter().map(|job| self.client.prepare(job));
+        self.client
+            .insert_many(&jobs.collect::<Result<Vec<_>, _>>()?)
+            .await?;
+        Ok(())
+    }
+
+    async fn work(&self, probe: &'static Probe, stop: CancellationToken) -> anyhow::Result<()> {
+        let registry = Registry::new(probe).register::<Noop>();
+        let store: Arc<dyn Store> = Arc::clone(self.client.store());
+        let engine = Engine::new(store, registry, EngineOptions::default())?;
+        tokio::spawn(engine.run(stop)).await?;
+        Ok(())
+    }
+
+    async fn unfinished(&self) -> anyhow::Result<i64> {
+        self.count(
+            include_str!("sql/postgres/unfinished.sql"),
+            include_str!("sql/sqlite/unfinished.sql"),
+        )
+        .await
+    }
+
+    async fn finished(&self) -> anyhow::Result<i64> {
+        self.count(
+            include_str!("sql/postgres/finished.sql"),
+            include_str!("sql/sqlite/finished.sql"),
+        )
+        .await
+    }
+}

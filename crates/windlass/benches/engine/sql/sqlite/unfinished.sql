@@ -1,0 +1,3 @@
+-- Jobs without a recorded outcome; benches/engine/ours.rs.
+select count(*)
+from jobs

@@ -1,0 +1,252 @@
+//! The roles that a measuring program starts as processes: `set-up`, `enqueue`, `steady`, `work`.
+//! Each prints what it found as one line of JSON.
+
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{BULK, Noop, Probe, Queue, now};
+
+/// A worker that makes no headway for so long has stalled, which is a result too.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What a process is told to do; written as its arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Make the tables.
+    SetUp,
+    /// Enqueue so many, one at a time.
+    Single(u64),
+    /// Enqueue so many, many at a time.
+    Bulk(u64),
+    /// Enqueue one at a time: so many a second, for so many seconds.
+    Steady(u64, u64),
+    /// Work until so many jobs have their outcome recorded.
+    Work(u64),
+    /// The same, and enqueue at a steady rate from the worker's own process.
+    WorkSteady(u64, u64),
+}
+
+impl Role {
+    pub fn to_args(self) -> Vec<String> {
+        let (name, numbers) = match self {
+            Self::SetUp => ("set-up", vec![]),
+            Self::Single(n) => ("single", vec![n]),
+            Self::Bulk(n) => ("bulk", vec![n]),
+            Self::Steady(rate, seconds) => ("steady", vec![rate, seconds]),
+            Self::Work(n) => ("work", vec![n]),
+            Self::WorkSteady(rate, seconds) => ("work-steady", vec![rate, seconds]),
+        };
+        std::iter::once(name.to_owned())
+            .chain(numbers.iter().map(ToString::to_string))
+            .collect()
+    }
+
+    /// `None` if the arguments are not those of a role.
+    pub fn from_args(args: &[String]) -> anyhow::Result<Option<Self>> {
+        let Some((name, numbers)) = args.split_first() else {
+            return Ok(None);
+        };
+        let number = |at: usize| -> anyhow::Result<u64> {
+            let text = numbers.get(at).context("a role lacks a number")?;
+            Ok(text.parse()?)
+        };
+        Ok(Some(match name.as_str() {
+            "set-up" => Self::SetUp,
+            "single" => Self::Single(number(0)?),
+            "bulk" => Self::Bulk(number(0)?),
+            "steady" => Self::Steady(number(0)?, number(1)?),
+            "work" => Self::Work(number(0)?),
+            "work-steady" => Self::WorkSteady(number(0)?, number(1)?),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+/// What a role found.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Found {
+    /// Jobs per second: of the enqueues, or from the first start to the last recorded outcome.
+    pub rate: f64,
+    /// The rate of the slowest twentieth of the starts, and of how many jobs that is.
+    pub slowest: f64,
+    /// How long jobs waited from before they were sent to their start: median and 99th percentile, ms.
+    pub wait_p50: f64,
+    pub wait_p99: f64,
+    /// The most memory that was resident, MiB.
+    pub memory: f64,
+    /// CPU time of the process, seconds.
+    pub cpu: f64,
+}
+
+/// Plays a role on an opened queue and prints what was found.
+pub async fn play<Q: Queue>(mut queue: Q, role: Role) -> anyhow::Result<()> {
+    let mut found = match role {
+        Role::SetUp => queue.set_up().await.map(|()| Found::default()),
+        Role::Single(n) => single(&mut queue, n).await,
+        Role::Bulk(n) => bulk(&mut queue, n).await,
+        Role::Steady(rate, seconds) => steady(&mut queue, rate, seconds).await,
+        Role::Work(n) => work(&queue, n, async { Ok(()) }).await,
+        Role::WorkSteady(rate, seconds) => work_steady(&queue, rate, seconds).await,
+    }?;
+    (found.memory, found.cpu) = (peak_memory()?, cpu_time()?);
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{}", serde_json::to_string(&found)?)?;
+    Ok(stdout.flush()?)
+}
+
+async fn single<Q: Queue>(queue: &mut Q, n: u64) -> anyhow::Result<Found> {
+    // Connections and prepared statements are not what is measured.
+    queue.enqueue(Noop::sent_now()?).await?;
+    let began = Instant::now();
+    for _ in 1..n {
+        queue.enqueue(Noop::sent_now()?).await?;
+    }
+    Ok(Found {
+        rate: per_second(n - 1, began.elapsed()),
+        ..Found::default()
+    })
+}
+
+async fn bulk<Q: Queue>(queue: &mut Q, n: u64) -> anyhow::Result<Found> {
+    let began = Instant::now();
+    let mut left = usize::try_from(n)?;
+    while left > 0 {
+        let portion = left.min(BULK);
+        queue.enqueue_many(vec![Noop::sent_now()?; portion]).await?;
+        left -= portion;
+    }
+    Ok(Found {
+        rate: per_second(n, began.elapsed()),
+        ..Found::default()
+    })
+}
+
+/// Enqueues on a timetable: one that is late sends at once, and its wait counts from then.
+async fn steady<Q: Queue>(queue: &mut Q, rate: u64, seconds: u64) -> anyhow::Result<Found> {
+    let pause = Duration::from_micros(1_000_000 / rate);
+    let mut ticks = tokio::time::interval(pause);
+    let began = Instant::now();
+    for _ in 0..rate * seconds {
+        ticks.tick().await;
+        queue.enqueue(Noop::sent_now()?).await?;
+    }
+    Ok(Found {
+        rate: per_second(rate * seconds, began.elapsed()),
+        ..Found::default()
+    })
+}
+
+async fn work_steady<Q: Queue>(queue: &Q, rate: u64, seconds: u64) -> anyhow::Result<Found> {
+    let mut client = queue.clone();
+    let sending = async {
+        steady(&mut client, rate, seconds).await?;
+        Ok(())
+    };
+    work(queue, rate * seconds, sending).await
+}
+
+/// Works until all have started and have their outcome in the database.
+async fn work<Q: Queue>(
+    queue: &Q,
+    expected: u64,
+    meanwhile: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<Found> {
+    // One per process, for as long as it lives: handlers need not count references.
+    let probe: &'static Probe = Box::leak(Box::new(Probe::new(expected)));
+    let stop = CancellationToken::new();
+    let expected_finished = u64::try_from(queue.finished().await?)? + expected;
+    let watch = async {
+        meanwhile.await?;
+        tokio::time::timeout(PATIENCE, probe.all_started())
+            .await
+            .context("stalled: not all jobs were started")?;
+        let done = all_recorded(queue, expected_finished).await;
+        stop.cancel();
+        done
+    };
+    let (worked, done) = tokio::join!(queue.work(probe, stop.clone()), watch);
+    worked?;
+    let (marks, mut waits) = probe.take();
+    let first = *marks.first().context("nothing was started")?;
+    let took = Duration::from_micros(u64::try_from(done? - first)?);
+    waits.sort_unstable();
+    Ok(Found {
+        rate: per_second(expected, took),
+        slowest: slowest(&marks, expected),
+        wait_p50: percentile(&waits, 50),
+        wait_p99: percentile(&waits, 99),
+        ..Found::default()
+    })
+}
+
+/// The time at which the database knew every outcome.
+async fn all_recorded<Q: Queue>(queue: &Q, expected_finished: u64) -> anyhow::Result<i64> {
+    let deadline = Instant::now() + PATIENCE;
+    while queue.unfinished().await? > 0 {
+        ensure!(
+            Instant::now() < deadline,
+            "stalled: not all outcomes were recorded"
+        );
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let done = now()?;
+    let finished = u64::try_from(queue.finished().await?)?;
+    ensure!(
+        finished == expected_finished,
+        "{expected_finished} jobs must have an outcome, {finished} have"
+    );
+    Ok(done)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn per_second(n: u64, took: Duration) -> f64 {
+    n as f64 / took.as_secs_f64()
+}
+
+fn slowest(marks: &[i64], expected: u64) -> f64 {
+    let longest = marks
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .max()
+        .unwrap_or_default();
+    let took = Duration::from_micros(u64::try_from(longest).unwrap_or_default());
+    if took.is_zero() {
+        return 0.0;
+    }
+    per_second(expected / Probe::MARKS, took)
+}
+
+/// In milliseconds.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn percentile(sorted: &[i64], percent: usize) -> f64 {
+    let at = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
+    sorted.get(at).map_or(0.0, |micros| *micros as f64 / 1e3)
+}
+
+/// MiB.
+fn peak_memory() -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let kib: f64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .context("no VmHWM in /proc/self/status")?
+        .parse()?;
+    Ok(kib / 1024.0)
+}
+
+/// Seconds in user and kernel mode. The kernel counts them in hundredths for every architecture.
+fn cpu_time() -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = stat
+        .rsplit_once(')')
+        .context("no name in /proc/self/stat")?;
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let sum: f64 = ticks.map(str::parse::<f64>).sum::<Result<_, _>>()?;
+    Ok(sum / 100.0)
+}
