@@ -5,21 +5,21 @@ use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub(crate) enum Kind {
     Postgres,
     Sqlite,
 }
 
 /// One that nobody used before, and nobody will after.
 #[derive(Debug)]
-pub struct Fresh {
-    pub url: String,
+pub(crate) struct Fresh {
+    pub(crate) url: String,
     _folder: Option<TempDir>,
 }
 
 /// What a database is for.
 #[derive(Debug, Clone, Copy)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// One figure.
     Figure,
     /// The drains beside a history, which other figures are taken in between.
@@ -27,7 +27,7 @@ pub enum Purpose {
 }
 
 impl Fresh {
-    pub async fn make(kind: Kind, purpose: Purpose) -> anyhow::Result<Self> {
+    pub(crate) async fn make(kind: Kind, purpose: Purpose) -> anyhow::Result<Self> {
         match kind {
             Kind::Postgres => Self::postgres(purpose).await,
             Kind::Sqlite => Self::sqlite(),
@@ -76,7 +76,7 @@ impl Fresh {
     clippy::disallowed_methods,
     reason = "how this repository's tests are told of their servers"
 )]
-pub fn server() -> anyhow::Result<String> {
+pub(crate) fn server() -> anyhow::Result<String> {
     std::env::var("TEST_DATABASE_URL")
         .context("TEST_DATABASE_URL is not set: eval \"$(scripts/services env)\"")
 }

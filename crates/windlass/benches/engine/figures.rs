@@ -14,12 +14,12 @@ use crate::plan::{Figure, MANY, Plan, Subject};
 use crate::support::roles::{Found, Role};
 
 /// All values of each figure.
-pub type Results = BTreeMap<(Kind, Figure), BTreeMap<Subject, Vec<f64>>>;
+pub(crate) type Results = BTreeMap<(Kind, Figure), BTreeMap<Subject, Vec<f64>>>;
 
 /// Long enough for a worker to have prepared its statements and gone idle.
 const SETTLE: Duration = Duration::from_secs(2);
 
-pub async fn measure(plan: &Plan) -> anyhow::Result<Results> {
+pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Results> {
     let mut results = Results::new();
     for &kind in &plan.kinds {
         for round in 1..=plan.runs {
@@ -88,7 +88,7 @@ impl<'a> Figures<'a> {
         let fresh = self.fresh(Purpose::Figure).await?;
         let jobs = self.plan.jobs;
         let bulk = self.play(&fresh, Role::Bulk(jobs)).await?;
-        let work = self.play(&fresh, Role::Work(jobs)).await?;
+        let work = self.work(&fresh).await?;
         Ok(vec![
             (Figure::Bulk, bulk.rate),
             (Figure::Drain, work.rate),
@@ -103,7 +103,9 @@ impl<'a> Figures<'a> {
         let worker = self.start(&fresh, Role::Work(self.plan.jobs))?;
         tokio::time::sleep(SETTLE).await;
         self.play(&fresh, Role::Bulk(self.plan.jobs)).await?;
-        Ok((Figure::Fresh, found(worker).await?.rate))
+        let work = found(worker).await?;
+        self.expect_finished(&fresh, self.plan.jobs).await?;
+        Ok((Figure::Fresh, work.rate))
     }
 
     async fn single(&self) -> anyhow::Result<(Figure, f64)> {
@@ -138,6 +140,7 @@ impl<'a> Figures<'a> {
         let full = self.fresh(Purpose::History).await?;
         self.play(&full, Role::Bulk(MANY)).await?;
         let minute = self.play(&full, Role::Work(MANY)).await?;
+        self.expect_finished(&full, MANY).await?;
         let mut values = vec![
             (Figure::Minute, minute.rate),
             (Figure::MinuteSlowest, minute.slowest),
@@ -153,7 +156,25 @@ impl<'a> Figures<'a> {
 
     async fn drain_again(&self, database: &Fresh) -> anyhow::Result<f64> {
         self.play(database, Role::Bulk(self.plan.jobs)).await?;
-        Ok(self.play(database, Role::Work(self.plan.jobs)).await?.rate)
+        Ok(self.work(database).await?.rate)
+    }
+
+    /// Drains what was enqueued, and makes sure that each job has exactly one outcome.
+    async fn work(&self, database: &Fresh) -> anyhow::Result<Found> {
+        let before = self.play(database, Role::Count).await?.finished;
+        let work = self.play(database, Role::Work(self.plan.jobs)).await?;
+        self.expect_finished(database, before + self.plan.jobs)
+            .await?;
+        Ok(work)
+    }
+
+    async fn expect_finished(&self, database: &Fresh, jobs: u64) -> anyhow::Result<()> {
+        let finished = self.play(database, Role::Count).await?.finished;
+        ensure!(
+            finished == jobs,
+            "{jobs} jobs must have an outcome, {finished} have"
+        );
+        Ok(())
     }
 
     async fn fresh(&self, purpose: Purpose) -> anyhow::Result<Fresh> {
@@ -170,7 +191,7 @@ impl<'a> Figures<'a> {
         Ok(Command::new(&self.program)
             .arg(self.subject.argument())
             .arg(&fresh.url)
-            .args(role.to_args())
+            .args(Vec::from(role))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?)

@@ -9,7 +9,7 @@ use sqlx::{Connection, PgConnection, Row};
 use crate::databases::{Kind, server};
 use crate::plan::Plan;
 
-pub async fn describe(plan: &Plan) -> anyhow::Result<()> {
+pub(crate) async fn describe(plan: &Plan) -> anyhow::Result<()> {
     let cores = std::thread::available_parallelism()?;
     println!("machine: {}, {cores} cores", first("/proc/cpuinfo", "model name"));
     println!("memory: {}", first("/proc/meminfo", "MemTotal"));

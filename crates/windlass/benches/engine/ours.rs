@@ -22,13 +22,13 @@ impl Job for Noop {
 }
 
 #[derive(Debug, Clone)]
-pub struct Ours {
+pub(crate) struct Ours {
     db: Db,
     client: Client,
 }
 
 impl Ours {
-    pub fn open(url: &str) -> anyhow::Result<Self> {
+    pub(crate) fn open(url: &str) -> anyhow::Result<Self> {
         let path = url.strip_prefix("sqlite:").context("no PostgreSQL yet")?;
         let db = Sqlite::new(path, &SqliteOptions::default());
         let store = Arc::new(SqliteStore::new(db.clone()));

@@ -6,24 +6,24 @@ use crate::databases::Kind;
 
 /// What to measure, and how often.
 #[derive(Debug)]
-pub struct Plan {
-    pub kinds: Vec<Kind>,
+pub(crate) struct Plan {
+    pub(crate) kinds: Vec<Kind>,
     /// How often each figure is taken; the table shows the median and the range.
-    pub runs: usize,
+    pub(crate) runs: usize,
     /// Jobs per drain.
-    pub jobs: u64,
+    pub(crate) jobs: u64,
     /// Jobs enqueued one at a time.
-    pub singles: u64,
+    pub(crate) singles: u64,
     /// Enqueues per second, and seconds, of the steady rate.
-    pub steady: (u64, u64),
+    pub(crate) steady: (u64, u64),
     /// Whether to drain a minute's worth, and again beside what that left.
-    pub history: bool,
+    pub(crate) history: bool,
     /// The program that plays the peers' roles.
-    pub peers: Option<PathBuf>,
+    pub(crate) peers: Option<PathBuf>,
 }
 
 /// Jobs of the long drain: more than a minute's worth.
-pub const MANY: u64 = 5_000_000;
+pub(crate) const MANY: u64 = 5_000_000;
 
 impl Default for Plan {
     fn default() -> Self {
@@ -41,14 +41,14 @@ impl Default for Plan {
 
 impl Plan {
     /// To see whether it works; its figures say little.
-    pub fn quick(&mut self) {
+    pub(crate) fn quick(&mut self) {
         (self.runs, self.jobs, self.singles, self.steady) = (1, 20_000, 2_000, (200, 2));
     }
 }
 
 /// A queue under measurement: ours, or a peer with one of its settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
+pub(crate) enum Subject {
     Ours,
     Stock,
     Tuned,
@@ -56,7 +56,7 @@ pub enum Subject {
 
 impl Subject {
     /// Its name as a role's argument.
-    pub const fn argument(self) -> &'static str {
+    pub(crate) const fn argument(self) -> &'static str {
         match self {
             Self::Ours => "windlass",
             Self::Stock => "apalis-stock",
@@ -64,7 +64,7 @@ impl Subject {
         }
     }
 
-    pub const fn title(self, kind: Kind) -> &'static str {
+    pub(crate) const fn title(self, kind: Kind) -> &'static str {
         match (self, kind) {
             (Self::Ours, _) => "windlass, defaults",
             (Self::Stock, Kind::Postgres) => "apalis-postgres, defaults",
@@ -77,7 +77,7 @@ impl Subject {
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Figure {
+pub(crate) enum Figure {
     Drain,
     Memory,
     Cpu,
@@ -94,7 +94,7 @@ pub enum Figure {
 }
 
 impl Figure {
-    pub const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Drain => "drain, jobs/s",
             Self::Memory => "worker's peak memory of that, MiB",
@@ -113,7 +113,7 @@ impl Figure {
     }
 
     /// What we hold ourselves to.
-    pub fn target(self, kind: Kind) -> Option<Target> {
+    pub(crate) fn target(self, kind: Kind) -> Option<Target> {
         Some(match (self, kind) {
             (Self::Drain | Self::Fresh | Self::Minute, Kind::Postgres) => Target::AtLeast(60_000.0),
             (Self::Drain | Self::Fresh | Self::Minute, Kind::Sqlite) => Target::AtLeast(100_000.0),
@@ -129,13 +129,13 @@ impl Figure {
 
 /// A bound on a median.
 #[derive(Debug, Clone, Copy)]
-pub enum Target {
+pub(crate) enum Target {
     AtLeast(f64),
     AtMost(f64),
 }
 
 impl Target {
-    pub fn is_met(self, value: f64) -> bool {
+    pub(crate) fn is_met(self, value: f64) -> bool {
         match self {
             Self::AtLeast(bound) => value >= bound,
             Self::AtMost(bound) => value <= bound,

@@ -6,11 +6,11 @@ use crate::databases::Kind;
 use crate::figures::Results;
 use crate::plan::{Plan, Subject, Target};
 
-pub fn render(plan: &Plan, results: &Results) -> String {
+pub(crate) fn render(plan: &Plan, results: &Results) -> String {
     let mut text = String::new();
     for &kind in &plan.kinds {
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n{}", render_kind(kind, results));
+        let _ = writeln!(text, "\n{}", render_kind(kind, results));
     }
     text
 }
@@ -28,9 +28,8 @@ fn render_kind(kind: Kind, results: &Results) -> String {
         row.extend(subjects.iter().map(|subject| cell(values.get(subject))));
         rows.push(row);
     }
-    rows.iter()
-        .map(|row| format!("| {} |\n", row.join(" | ")))
-        .collect()
+    let lines = rows.iter().map(|row| format!("| {} |", row.join(" | ")));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn header(kind: Kind, subjects: &[Subject]) -> Vec<String> {

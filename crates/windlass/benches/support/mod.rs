@@ -17,26 +17,26 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-pub mod roles;
+pub(crate) mod roles;
 
 /// Rows per call where a client enqueues many at once.
-pub const BULK: usize = 5_000;
+pub(crate) const BULK: usize = 5_000;
 
 /// The job: nothing to do. Its args say when it was sent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Noop {
+pub(crate) struct Noop {
     /// Microseconds since 1970.
-    pub sent: i64,
+    pub(crate) sent: i64,
 }
 
 impl Noop {
-    pub fn sent_now() -> anyhow::Result<Self> {
+    pub(crate) fn sent_now() -> anyhow::Result<Self> {
         Ok(Self { sent: now()? })
     }
 }
 
 /// A queue under measurement, opened on one database.
-pub trait Queue: Clone {
+pub(crate) trait Queue: Clone {
     /// Makes its tables.
     async fn set_up(&self) -> anyhow::Result<()>;
 
@@ -58,7 +58,7 @@ pub trait Queue: Clone {
 
 /// Counts and times the starts of jobs.
 #[derive(Debug)]
-pub struct Probe {
+pub(crate) struct Probe {
     expected: u64,
     started: AtomicU64,
     seen: Mutex<Seen>,
@@ -78,7 +78,7 @@ impl Probe {
     const MOST_WAITS: u64 = 20_000;
     const MARKS: u64 = 20;
 
-    pub fn new(expected: u64) -> Self {
+    pub(crate) fn new(expected: u64) -> Self {
         Self {
             expected,
             started: AtomicU64::new(0),
@@ -88,7 +88,7 @@ impl Probe {
     }
 
     /// To be called first thing by the handler.
-    pub fn started(&self, job: &Noop) {
+    pub(crate) fn started(&self, job: &Noop) {
         let nth = self.started.fetch_add(1, Ordering::Relaxed);
         let marked = nth.is_multiple_of((self.expected / Self::MARKS).max(1));
         if marked || self.expected <= Self::MOST_WAITS {
@@ -118,7 +118,7 @@ impl Probe {
 }
 
 /// Microseconds since 1970.
-pub fn now() -> anyhow::Result<i64> {
+pub(crate) fn now() -> anyhow::Result<i64> {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .context("the machine's clock is before 1970")?;

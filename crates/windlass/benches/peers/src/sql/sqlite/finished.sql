@@ -1,0 +1,4 @@
+-- Jobs with a recorded outcome; benches/peers.
+select count(*)
+from Jobs
+where status = 'Done'
