@@ -11,11 +11,17 @@ use crate::plan::Plan;
 
 pub(crate) async fn describe(plan: &Plan) -> anyhow::Result<()> {
     let cores = std::thread::available_parallelism()?;
-    println!("machine: {}, {cores} cores", first("/proc/cpuinfo", "model name"));
+    println!(
+        "machine: {}, {cores} cores",
+        first("/proc/cpuinfo", "model name")
+    );
     println!("memory: {}", first("/proc/meminfo", "MemTotal"));
     println!("kernel: {}", line("/proc/sys/kernel/osrelease"));
     println!("load before: {}", line("/proc/loadavg"));
-    println!("fsync of a written page: {:.0} us", sync_time()?.as_secs_f64() * 1e6);
+    println!(
+        "fsync of a written page: {:.0} us",
+        sync_time()?.as_secs_f64() * 1e6
+    );
     if plan.kinds.contains(&Kind::Postgres) {
         println!("{}", postgres().await?);
     }
@@ -61,12 +67,16 @@ fn sync_time() -> anyhow::Result<Duration> {
 }
 
 fn line(path: &str) -> String {
-    std::fs::read_to_string(path).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+    std::fs::read_to_string(path)
+        .map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
 fn first(path: &str, field: &str) -> String {
     line(path)
         .lines()
         .find_map(|line| line.strip_prefix(field)?.split_once(':'))
-        .map_or_else(|| "unknown".to_owned(), |(_, value)| value.trim().to_owned())
+        .map_or_else(
+            || "unknown".to_owned(),
+            |(_, value)| value.trim().to_owned(),
+        )
 }

@@ -59,7 +59,9 @@ fn plan(args: Vec<String>) -> anyhow::Result<Plan> {
                 plan.peers = Some(PathBuf::from(args.next().context("--peers needs a path")?));
             }
             "--bench" => {} // what cargo adds
-            other => bail!("what is {other}? [postgres|sqlite|all] [--quick|--full] [--runs N] [--peers PROGRAM]"),
+            other => bail!(
+                "what is {other}? [postgres|sqlite|all] [--quick|--full] [--runs N] [--peers PROGRAM]"
+            ),
         }
     }
     Ok(plan)

@@ -40,8 +40,14 @@ impl Ours {
 
     async fn count(&self, postgres: &'static str, sqlite: &'static str) -> anyhow::Result<i64> {
         Ok(match &self.db {
-            Db::Postgres(db) => sqlx::query(postgres).fetch_one(db.pool()).await?.try_get(0)?,
-            Db::Sqlite(db) => sqlx::query(sqlite).fetch_one(db.readers()).await?.try_get(0)?,
+            Db::Postgres(db) => sqlx::query(postgres)
+                .fetch_one(db.pool())
+                .await?
+                .try_get(0)?,
+            Db::Sqlite(db) => sqlx::query(sqlite)
+                .fetch_one(db.readers())
+                .await?
+                .try_get(0)?,
             other => anyhow::bail!("an unknown database: {other:?}"),
         })
     }

@@ -21,7 +21,10 @@ fn render_kind(kind: Kind, results: &Results) -> String {
         .into_iter()
         .filter(|subject| of_kind().any(|(_, values)| values.contains_key(subject)));
     let subjects: Vec<Subject> = subjects.collect();
-    let mut rows = vec![header(kind, &subjects), vec!["---".to_owned(); subjects.len() + 2]];
+    let mut rows = vec![
+        header(kind, &subjects),
+        vec!["---".to_owned(); subjects.len() + 2],
+    ];
     for ((_, figure), values) in of_kind() {
         let mut row = vec![figure.title().to_owned()];
         row.push(target(figure.target(kind), values.get(&Subject::Ours)));
@@ -44,7 +47,11 @@ fn target(target: Option<Target>, ours: Option<&Vec<f64>>) -> String {
     let (Some(target), Some(ours)) = (target, ours) else {
         return String::new();
     };
-    let met = if target.is_met(median(ours)) { "met" } else { "**missed**" };
+    let met = if target.is_met(median(ours)) {
+        "met"
+    } else {
+        "**missed**"
+    };
     match target {
         Target::AtLeast(bound) => format!(">= {}, {met}", number(bound)),
         Target::AtMost(bound) => format!("<= {}, {met}", number(bound)),
@@ -60,7 +67,12 @@ fn cell(values: Option<&Vec<f64>>) -> String {
     if values.len() == 1 {
         return number(least);
     }
-    format!("{} ({} - {})", number(median(values)), number(least), number(most))
+    format!(
+        "{} ({} - {})",
+        number(median(values)),
+        number(least),
+        number(most)
+    )
 }
 
 fn median(values: &[f64]) -> f64 {

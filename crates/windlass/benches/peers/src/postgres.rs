@@ -72,7 +72,8 @@ impl Queue for Peer {
     }
 
     async fn unfinished(&self) -> anyhow::Result<i64> {
-        self.count(include_str!("sql/postgres/unfinished.sql")).await
+        self.count(include_str!("sql/postgres/unfinished.sql"))
+            .await
     }
 
     async fn finished(&self) -> anyhow::Result<i64> {

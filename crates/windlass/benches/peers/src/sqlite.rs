@@ -75,7 +75,11 @@ impl Queue for Peer {
                 worker.run_until(stopped(stop)).await?;
             }
             Settings::Tuned => {
-                let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let listener = self
+                    .listener
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take();
                 let worker = builder
                     .backend(storage.with_callback(listener.context("works already")?))
                     .data(probe)
