@@ -8,7 +8,7 @@ use windlass::NewJob;
 use windlass::model::{ClaimedJob, Finish, JobId, RunAt, State, Verdict};
 use windlass::store::Claim;
 
-use crate::fixture::{Fixture, LEASE, at_once, ids, job, job_with, json};
+use crate::fixture::{Fixture, LEASE, at_once, ids, job, job_with, json, just_before};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -147,7 +147,7 @@ pub(crate) async fn a_failed_job_is_due_at_its_very_microsecond(fx: &Fixture) {
     let lease = fx.claim_one().await.lease();
     let at = fx.now() + SECOND;
     fx.end(lease, Verdict::Retry { at }).await;
-    fx.advance(SECOND - Duration::from_micros(1));
+    fx.advance(just_before(SECOND));
     assert_eq!(fx.claim_ids().await, []);
     assert_eq!(fx.state(id).await, State::Retryable);
     fx.advance(Duration::from_micros(1));
@@ -210,13 +210,16 @@ pub(crate) async fn next_due_tells_how_long_to_wait(fx: &Fixture) {
     })
     .await;
     assert_eq!(next_due().await, Some(SECOND * 60));
-    fx.advance(SECOND * 60 - Duration::from_micros(1));
+    fx.advance(just_before(SECOND * 60));
     assert_eq!(next_due().await, Some(Duration::from_micros(1)));
     fx.advance(SECOND);
     assert_eq!(next_due().await, Some(Duration::ZERO));
     let lease = fx.claim_one().await.lease();
-    let past_sixty = SECOND - Duration::from_micros(1);
-    assert_eq!(next_due().await, Some(SECOND * 30 - past_sixty));
+    let past_sixty = just_before(SECOND);
+    assert_eq!(
+        next_due().await,
+        Some((SECOND * 30).saturating_sub(past_sixty))
+    );
     let at = fx.now() + SECOND;
     fx.end(lease, Verdict::Retry { at }).await;
     assert_eq!(next_due().await, Some(SECOND));

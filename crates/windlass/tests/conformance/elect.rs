@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use windlass::store::Elect;
 
-use crate::fixture::{Fixture, at_once};
+use crate::fixture::{Fixture, at_once, just_before};
 
 const TERM: Duration = Duration::from_secs(15);
 
@@ -33,7 +33,7 @@ pub(crate) async fn roles_are_separate(fx: &Fixture) {
 
 pub(crate) async fn an_expired_term_may_be_taken(fx: &Fixture) {
     assert!(elect(fx, "maintenance", "a").await);
-    fx.advance(TERM - Duration::from_micros(1));
+    fx.advance(just_before(TERM));
     assert!(!elect(fx, "maintenance", "b").await);
     fx.advance(Duration::from_micros(1));
     assert!(elect(fx, "maintenance", "b").await);

@@ -1,12 +1,13 @@
 //! An enqueue that returned is exactly one row, or the named duplicate, to the letter.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use windlass::model::{Enqueued, JobRecord, MAX_DEPTH, MAX_ENQUEUE, RunAt, State, Unique};
 use windlass::{NewJob, Timestamp};
 
-use crate::fixture::{Fixture, at_once, job, job_with, json};
+use crate::fixture::{Fixture, at_once, job, job_with, json, just_before};
 
 pub(crate) async fn stores_every_field(fx: &Fixture) {
     let job = job_with(|job| {
@@ -74,11 +75,11 @@ pub(crate) async fn a_due_job_is_available(fx: &Fixture) {
 }
 
 pub(crate) async fn a_later_job_is_scheduled_until_its_very_microsecond(fx: &Fixture) {
-    let run_at = fx.now() + Duration::from_secs(60);
+    let run_at = fx.now() + Duration::from_mins(1);
     let id = fx.add(job_with(|job| job.run_at = RunAt::At(run_at))).await;
     assert_eq!(fx.get(id).await.run_at, run_at);
 
-    fx.advance(Duration::from_secs(60) - Duration::from_micros(1));
+    fx.advance(just_before(Duration::from_mins(1)));
     assert_eq!(fx.state(id).await, State::Scheduled);
     assert_eq!(fx.claim_ids().await, []);
     fx.advance(Duration::from_micros(1));
@@ -232,7 +233,7 @@ pub(crate) async fn words_of_every_language_come_back(fx: &Fixture) {
 pub(crate) async fn the_stores_own_clock_counts_when_none_is_given(fx: &Fixture) {
     let job = job();
     let before = fx.store.now().await.unwrap();
-    fx.store.enqueue(&[job.clone()], None).await.unwrap();
+    fx.store.enqueue(from_ref(&job), None).await.unwrap();
     let after = fx.store.now().await.unwrap();
     let stored = fx.store.get(job.id, None, None).await.unwrap().unwrap();
     assert!(before <= stored.enqueued_at && stored.enqueued_at <= after);

@@ -339,6 +339,24 @@ pub(crate) async fn of_two_ends_in_one_call_the_first_counts(fx: &Fixture) {
     assert_eq!((job.state, job.attempts.len()), (State::Dead, 1));
 }
 
+pub(crate) async fn a_stale_end_in_the_same_call_does_not_stand_in_the_way(fx: &Fixture) {
+    let (before, stale) = running(fx).await;
+    fx.crash().await;
+    let current = fx.claim_one().await.lease();
+    let result = Some(json("1"));
+    let ends = [
+        Finish::complete(stale, None),
+        Finish::complete(current, result.clone()),
+        ended(stale, Verdict::Dead),
+    ];
+    assert_eq!(
+        fx.finish_all(&ends).await,
+        [Recorded::LeaseLost, Recorded::Yes, Recorded::LeaseLost]
+    );
+    let job = fx.get(before.id).await;
+    assert_eq!((job.state, job.result), (State::Completed, result));
+}
+
 pub(crate) async fn one_call_may_end_jobs_in_every_way(fx: &Fixture) {
     let jobs: Vec<NewJob> = (0..7).map(|_| job()).collect();
     fx.enqueue(&jobs).await;

@@ -21,11 +21,16 @@ pub(crate) const LEASE: Duration = Duration::from_secs(30);
 /// How many crashes [`Fixture::rescue`] puts up with.
 pub(crate) const MAX_CRASHES: u16 = 3;
 /// Cases start at 2026-01-01T12:00:00.123457Z: a store that rounds to milliseconds is found out.
-const START: i64 = 1_767_268_800_123_457;
+pub(crate) const START: i64 = 1_767_268_800_123_457;
 
 /// A kind of store, and what surrounds it.
 #[async_trait]
 pub(crate) trait Backend: Send + Sync {
+    /// A place for jobs, migrated and empty.
+    async fn open() -> Self
+    where
+        Self: Sized;
+
     /// One more handle to the same data: as far as the store can tell, another process.
     async fn handle(&self) -> Arc<dyn Store>;
 
@@ -45,7 +50,8 @@ pub(crate) struct Fixture {
 }
 
 /// Runs one case and cleans up after it, whatever became of it.
-pub(crate) async fn run(backend: impl Backend + 'static, case: impl AsyncFn(&Fixture)) {
+pub(crate) async fn run<B: Backend + 'static>(case: impl AsyncFn(&Fixture)) {
+    let backend = B::open().await;
     let fixture = Fixture {
         store: backend.handle().await,
         other: backend.handle().await,
@@ -55,7 +61,14 @@ pub(crate) async fn run(backend: impl Backend + 'static, case: impl AsyncFn(&Fix
     let outcome = AssertUnwindSafe(Box::pin(case(&fixture)))
         .catch_unwind()
         .await;
-    fixture.backend.close().await;
+    let Fixture {
+        store,
+        other,
+        backend,
+        ..
+    } = fixture;
+    drop((store, other));
+    backend.close().await;
     if let Err(panic) = outcome {
         resume_unwind(panic);
     }
@@ -199,7 +212,8 @@ impl Fixture {
     /// A new job in a state, alone in a queue named after it.
     pub(crate) async fn one_in(&self, state: State) -> JobId {
         let hour = self.now() + Duration::from_hours(1);
-        let job = job_with(|job| job.queue = state.as_str().to_owned());
+        let queue = state.as_str().to_owned();
+        let job = NewJob { queue, ..job() };
         let id = job.id;
         match state {
             State::Available => self.add(job).await,
@@ -210,7 +224,7 @@ impl Fixture {
             State::Waiting => {
                 let key = Some(format!("line of {id}"));
                 let first = job_with(|first| {
-                    first.queue = "first in line".to_owned();
+                    first.queue = String::from("first in line");
                     first.ordering_key.clone_from(&key);
                     first.run_at = windlass::model::RunAt::At(hour);
                 });
@@ -241,6 +255,11 @@ impl Fixture {
         self.end(claimed[0].lease(), verdict).await;
         id
     }
+}
+
+/// The last moment before something.
+pub(crate) fn just_before(end: Duration) -> Duration {
+    end.saturating_sub(Duration::from_micros(1))
 }
 
 /// A job that waits for nothing. Its id is later than that of every job made before.

@@ -1,5 +1,7 @@
 //! Several handles see the same data, and what is durable outlives them.
 
+use std::slice::from_ref;
+
 use windlass::model::{Enqueued, State};
 use windlass::store::{Beat, Changed, Elect};
 
@@ -11,7 +13,7 @@ pub(crate) async fn see_each_others_jobs(fx: &Fixture) {
     fx.add(job.clone()).await;
     let seen = fx.other.get(job.id, None, now).await.unwrap();
     assert_eq!(seen, Some(fx.get(job.id).await));
-    let again = fx.other.enqueue(&[job.clone()], now).await.unwrap();
+    let again = fx.other.enqueue(from_ref(&job), now).await.unwrap();
     assert_eq!(again, [Enqueued::Duplicate(job.id)]);
 }
 
@@ -47,7 +49,7 @@ pub(crate) async fn what_is_durable_outlives_its_handle(fx: &Fixture) {
     let first = fx.handle().await;
     let now = Some(fx.now());
     let late = job();
-    first.enqueue(&[late.clone()], now).await.unwrap();
+    first.enqueue(from_ref(&late), now).await.unwrap();
     drop(first);
     let second = fx.handle().await;
     for (state, id) in jobs.into_iter().chain([(State::Available, late.id)]) {

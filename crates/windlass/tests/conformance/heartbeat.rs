@@ -1,7 +1,7 @@
 //! A live lease is never taken, and its holder learns when it is lost or asked to stop.
 
 use windlass::NewJob;
-use windlass::model::{Lease, State, Verdict};
+use windlass::model::{ClaimedJob, Lease, State, Verdict};
 use windlass::store::{Beat, Changed};
 
 use crate::fixture::{Fixture, LEASE, job};
@@ -91,7 +91,7 @@ pub(crate) async fn tells_of_a_wish_to_cancel_and_keeps_the_lease(fx: &Fixture) 
 pub(crate) async fn many_leases_are_told_apart(fx: &Fixture) {
     let jobs: Vec<NewJob> = (0..300).map(|_| job()).collect();
     fx.enqueue(&jobs).await;
-    let leases: Vec<Lease> = fx.claim(300).await.iter().map(|job| job.lease()).collect();
+    let leases: Vec<Lease> = fx.claim(300).await.iter().map(ClaimedJob::lease).collect();
     fx.advance(LEASE / 2);
     fx.complete(leases[7]).await;
     let now = Some(fx.now());

@@ -7,7 +7,7 @@ use windlass::NewJob;
 use windlass::model::{Conflict, Enqueued, Idempotency, Unique};
 use windlass::store::Prune;
 
-use crate::fixture::{Fixture, at_once, job_with, json};
+use crate::fixture::{Fixture, at_once, job_with, json, just_before};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -68,7 +68,7 @@ pub(crate) async fn is_remembered_when_the_job_has_finished_and_gone(fx: &Fixtur
 
 pub(crate) async fn is_forgotten_at_the_end_of_its_window(fx: &Fixture) {
     let first = fx.add(request("d")).await;
-    fx.advance(HOUR - Duration::from_micros(1));
+    fx.advance(just_before(HOUR));
     let answer = fx.enqueue_one(request("e")).await;
     assert_eq!(answer, Enqueued::IdempotencyMismatch(first));
     fx.advance(Duration::from_micros(1));

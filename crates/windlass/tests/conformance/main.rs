@@ -17,6 +17,7 @@ mod handles;
 mod heartbeat;
 mod idempotency;
 mod migrate;
+mod model;
 mod operate;
 mod ordering;
 mod prune;
@@ -150,6 +151,7 @@ macro_rules! store_conformance {
                 an_unknown_job_has_no_lease,
                 an_expired_lease_counts_until_it_is_taken_back,
                 of_two_ends_in_one_call_the_first_counts,
+                a_stale_end_in_the_same_call_does_not_stand_in_the_way,
                 one_call_may_end_jobs_in_every_way,
                 a_thousand_ends_in_one_call,
                 no_ends_are_no_fault,
@@ -285,11 +287,15 @@ macro_rules! store_conformance {
     };
     ($store:ident, $backend:ty; $($group:ident { $($case:ident,)+ })+) => {
         mod $store {
+            #[test]
+            fn any_sequence_of_operations_agrees_with_memory() {
+                crate::model::any_sequence_of_operations_agrees_with_memory::<$backend>();
+            }
+
             $(mod $group {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
-                    let backend = <$backend>::open().await;
-                    crate::fixture::run(backend, crate::$group::$case).await;
+                    crate::fixture::run::<$backend>(crate::$group::$case).await;
                 })+
             })+
         }

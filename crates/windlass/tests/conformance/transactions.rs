@@ -1,5 +1,6 @@
 //! Jobs join the caller's transaction, both ways, or the store says that they cannot.
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use windlass::db::Tx;
@@ -88,7 +89,7 @@ pub(crate) async fn a_job_commits_with_the_callers_rows(fx: &Fixture) {
     let job = job_with(|job| job.args = json("[1]"));
     let mut tx = fx.begin().await;
     add_order(&mut tx, "one").await;
-    let answers = enqueue_in(fx, &mut tx, &[job.clone()]).await;
+    let answers = enqueue_in(fx, &mut tx, from_ref(&job)).await;
     assert_eq!(answers, [Enqueued::Inserted(job.id)]);
     tx.commit().await.unwrap();
 
@@ -121,7 +122,7 @@ pub(crate) async fn a_rolled_back_enqueue_leaves_nothing(fx: &Fixture) {
         let job = asked();
         let mut tx = fx.begin().await;
         add_order(&mut tx, "never").await;
-        enqueue_in(fx, &mut tx, &[job.clone()]).await;
+        enqueue_in(fx, &mut tx, from_ref(&job)).await;
         if dropped {
             drop(tx);
         } else {
@@ -140,7 +141,7 @@ pub(crate) async fn a_job_is_unseen_until_the_commit(fx: &Fixture) {
     }
     let job = job();
     let mut tx = fx.begin().await;
-    enqueue_in(fx, &mut tx, &[job.clone()]).await;
+    enqueue_in(fx, &mut tx, from_ref(&job)).await;
     assert!(!is_there(fx, job.id).await);
     tx.commit().await.unwrap();
     assert!(is_there(fx, job.id).await);
@@ -161,7 +162,7 @@ pub(crate) async fn unique_keys_count_within_a_transaction(fx: &Fixture) {
     };
     let first = unique();
     let mut tx = fx.begin().await;
-    let answers = enqueue_in(fx, &mut tx, &[first.clone()]).await;
+    let answers = enqueue_in(fx, &mut tx, from_ref(&first)).await;
     assert_eq!(answers, [Enqueued::Inserted(first.id)]);
     let answers = enqueue_in(fx, &mut tx, &[unique()]).await;
     assert_eq!(answers, [Enqueued::Duplicate(first.id)]);
@@ -179,7 +180,7 @@ pub(crate) async fn ordering_keys_count_within_a_transaction(fx: &Fixture) {
     let lease = fx.claim_one().await.lease();
     let second = of_key();
     let mut tx = fx.begin().await;
-    enqueue_in(fx, &mut tx, &[second.clone()]).await;
+    enqueue_in(fx, &mut tx, from_ref(&second)).await;
     let finish = Finish::complete(lease, None);
     assert_eq!(finish_in(fx, &mut tx, &finish).await, Recorded::Yes);
     tx.commit().await.unwrap();
@@ -202,7 +203,7 @@ pub(crate) async fn a_finish_commits_with_the_callers_rows(fx: &Fixture) {
     let next = job();
     let mut tx = fx.begin().await;
     add_order(&mut tx, "one").await;
-    enqueue_in(fx, &mut tx, &[next.clone()]).await;
+    enqueue_in(fx, &mut tx, from_ref(&next)).await;
     let finish = Finish::complete(lease, Some(json("[1]")));
     assert_eq!(finish_in(fx, &mut tx, &finish).await, Recorded::Yes);
     tx.commit().await.unwrap();
@@ -241,7 +242,7 @@ pub(crate) async fn every_verdict_can_join(fx: &Fixture) {
     if !can_join(fx).await {
         return;
     }
-    let later = fx.now() + Duration::from_secs(60);
+    let later = fx.now() + Duration::from_mins(1);
     for (verdict, state) in [
         (Verdict::Retry { at: later }, State::Retryable),
         (Verdict::Snooze { until: later }, State::Scheduled),
@@ -284,8 +285,8 @@ pub(crate) async fn a_call_that_fails_half_way_leaves_nothing(fx: &Fixture) {
     // The second of two enqueues in one transaction is undone together with the first.
     let (first, second) = (job(), job());
     let mut tx = fx.begin().await;
-    enqueue_in(fx, &mut tx, &[first.clone()]).await;
-    enqueue_in(fx, &mut tx, &[second.clone()]).await;
+    enqueue_in(fx, &mut tx, from_ref(&first)).await;
+    enqueue_in(fx, &mut tx, from_ref(&second)).await;
     drop(tx);
     assert_eq!(fx.claim_ids().await, []);
     assert_eq!(fx.enqueue(&[first, second]).await.len(), 2);

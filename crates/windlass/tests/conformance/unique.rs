@@ -7,7 +7,7 @@ use windlass::NewJob;
 use windlass::model::{Conflict, Enqueued, JobId, RunAt, State, Unique, Verdict};
 use windlass::store::{Changed, Prune};
 
-use crate::fixture::{Fixture, at_once, job_with, json};
+use crate::fixture::{Fixture, at_once, job_with, json, just_before};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -84,7 +84,7 @@ pub(crate) async fn a_window_outlasts_its_job_to_the_microsecond(fx: &Fixture) {
     let id = fx.add(windowed(HOUR)).await;
     let lease = fx.claim_one().await.lease();
     fx.complete(lease).await;
-    fx.advance(HOUR - Duration::from_micros(1));
+    fx.advance(just_before(HOUR));
     assert_eq!(second(fx).await, Enqueued::Duplicate(id));
     fx.advance(Duration::from_micros(1));
     assert!(second(fx).await.is_inserted());

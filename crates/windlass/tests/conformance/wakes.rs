@@ -7,7 +7,7 @@ use windlass::model::{State, Verdict};
 use windlass::store::{Wake, WakeReceiver};
 use windlass::{JobId, NewJob};
 
-use crate::fixture::{Fixture, job, job_with};
+use crate::fixture::{Fixture, job};
 
 /// Far longer than any hint takes; only a hint that never comes waits for it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -17,7 +17,8 @@ async fn is_woken(wakes: &mut WakeReceiver, queue: &str) -> bool {
 }
 
 fn into(queue: &str) -> NewJob {
-    job_with(|job| job.queue = queue.to_owned())
+    let queue = queue.to_owned();
+    NewJob { queue, ..job() }
 }
 
 pub(crate) async fn an_enqueue_wakes_its_queue(fx: &Fixture) {

@@ -141,7 +141,7 @@ async fn record(
     Ok((recorded, outcomes.woken))
 }
 
-/// Checks every lease. Of the same job twice in one batch, only the first can hold it.
+/// Checks every lease. Of the same lease twice in one batch, only the first can hold it.
 async fn fence(connection: &mut SqliteConnection, finishes: &[Finish]) -> Result<Fence, Error> {
     let is_complete = |finish: &Finish| matches!(finish.verdict, Verdict::Complete { .. });
     let leases: Vec<_> = finishes
@@ -165,7 +165,7 @@ async fn fence(connection: &mut SqliteConnection, finishes: &[Finish]) -> Result
         finishes
             .iter()
             .enumerate()
-            .filter_map(|(index, finish)| (!seen.insert(finish.lease.job)).then_some(index)),
+            .filter_map(|(index, finish)| (!seen.insert(finish.lease)).then_some(index)),
     );
     known.retain(|known| !lost.contains(&known.0));
     Ok(Fence {

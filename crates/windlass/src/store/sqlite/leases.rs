@@ -142,7 +142,7 @@ impl TakenBack {
         let number = job.attempt.number.saturating_sub(1);
         let dead = !job.cancel_requested && crashes >= max_crashes;
         let worker = job.attempt.worker.clone();
-        let error = AttemptError::new("its worker vanished: the lease ran out");
+        let error = AttemptError::new("its worker vanished");
         let attempts = Some(job.attempt.end(AttemptOutcome::Crashed, Some(error), now)?);
         let (number_now, crashes_now) = (Some(number), Some(crashes));
         if job.cancel_requested || dead {

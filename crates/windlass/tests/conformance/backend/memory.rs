@@ -12,17 +12,15 @@ pub(crate) struct Memory {
     elsewhere: tempfile::TempDir,
 }
 
-impl Memory {
-    pub(crate) async fn open() -> Self {
+#[async_trait]
+impl Backend for Memory {
+    async fn open() -> Self {
         Self {
             store: Arc::default(),
             elsewhere: tempfile::tempdir().unwrap(),
         }
     }
-}
 
-#[async_trait]
-impl Backend for Memory {
     async fn handle(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store) as _
     }

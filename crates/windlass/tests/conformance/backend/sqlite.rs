@@ -13,13 +13,6 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(crate) async fn open() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let backend = Self { folder };
-        backend.store().migrate().await.unwrap();
-        backend
-    }
-
     /// Connections of its own, as another process would have them.
     fn store(&self) -> SqliteStore {
         let path = self.folder.path().join("jobs.db");
@@ -29,6 +22,13 @@ impl Sqlite {
 
 #[async_trait]
 impl Backend for Sqlite {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let backend = Self { folder };
+        backend.store().migrate().await.unwrap();
+        backend
+    }
+
     async fn handle(&self) -> Arc<dyn Store> {
         Arc::new(self.store())
     }
