@@ -1,2 +1,3 @@
 //! The product.
 pub mod platform;
+pub mod services;

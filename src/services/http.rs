@@ -1,0 +1,171 @@
+//! What every HTTP service here has in common: how a client is made and what a failure means.
+
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, redirect};
+use serde::de::DeserializeOwned;
+
+use super::Error;
+
+/// The longest pause a service may ask for: a mistaken header must not stop us for days.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// A client for services in our own network: straight to the host, no proxy, no redirects.
+pub(super) fn client(service: &str, connect_timeout: Duration) -> Result<Client, Error> {
+    // reqwest asks for the process-wide provider; an earlier choice by somebody else stands.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .connect_timeout(connect_timeout)
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .map_err(|e| Error::rejected(service, chain(&e), "check the system's TLS certificates"))
+}
+
+/// What went wrong on the way there or back.
+pub(super) fn transport(service: &str, error: reqwest::Error) -> Error {
+    let error = error.without_url(); // a URL can hold a password
+    let reason = if error.is_timeout() && !error.is_connect() {
+        "it did not finish in time".to_owned()
+    } else if error.is_connect() {
+        format!("cannot connect: {}", chain(&error))
+    } else if error.is_builder() {
+        return Error::rejected(service, chain(&error), "check its address");
+    } else {
+        format!("the connection was lost: {}", chain(&error))
+    };
+    Error::unavailable(service, reason)
+}
+
+/// Lets a success through and says what any other status means.
+pub(super) fn check(service: &str, response: Response) -> Result<Response, Error> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    Err(refusal(service, status, response.headers()))
+}
+
+fn refusal(service: &str, status: StatusCode, headers: &HeaderMap) -> Error {
+    let reason = format!("it answered {status}");
+    let remedy = match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => {
+            return busy(service, reason, headers);
+        }
+        status if status.is_server_error() => return busy(service, reason, headers),
+        status if status.is_redirection() => "set its address to where it redirects",
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "check its credentials",
+        StatusCode::NOT_FOUND => "check its address",
+        StatusCode::PAYLOAD_TOO_LARGE => "send less at once",
+        _ => "its own log says why",
+    };
+    Error::rejected(service, reason, remedy)
+}
+
+fn busy(service: &str, reason: String, headers: &HeaderMap) -> Error {
+    Error::Unavailable {
+        service: service.into(),
+        reason,
+        retry_after: retry_after(headers),
+    }
+}
+
+/// Only the form in seconds, which is what APIs send; a date is as good as nothing said.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+}
+
+/// Reads a whole JSON answer of at most `limit` bytes.
+pub(super) async fn json<T: DeserializeOwned>(
+    service: &str,
+    mut response: Response,
+    limit: usize,
+) -> Result<T, Error> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.map_err(|e| transport(service, e))? {
+        if body.len() + piece.len() > limit {
+            return Err(Error::rejected(
+                service,
+                format!("its answer is larger than {limit} bytes"),
+                "ask for less at once",
+            ));
+        }
+        body.extend_from_slice(&piece);
+    }
+    parse(service, &body)
+}
+
+/// Parses JSON. The parser's own message is left out: it quotes what it read.
+pub(super) fn parse<T: DeserializeOwned>(service: &str, text: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(text).map_err(|e| {
+        let what = match e.classify() {
+            serde_json::error::Category::Data => "JSON of another shape than expected",
+            _ => "something that is not JSON",
+        };
+        Error::rejected(
+            service,
+            format!("it answered with {what}"),
+            "check that its address is that of the right service",
+        )
+    })
+}
+
+/// An error with its causes, innermost last.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, retry_after: Option<&'static str>) -> Error {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = retry_after {
+            headers.insert(RETRY_AFTER, value.parse().unwrap());
+        }
+        refusal("x", StatusCode::from_u16(status).unwrap(), &headers)
+    }
+
+    #[test]
+    fn waiting_helps_against_overload_and_not_against_refusal() {
+        for status in [408, 425, 429, 500, 502, 503, 504] {
+            assert!(answer(status, None).is_transient(), "{status}");
+        }
+        for status in [301, 400, 401, 403, 404, 405, 413, 422] {
+            assert!(!answer(status, None).is_transient(), "{status}");
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_and_bounded() {
+        let after = |value| answer(429, Some(value)).retry_after();
+        assert_eq!(after("7"), Some(Duration::from_secs(7)));
+        assert_eq!(after(" 30 "), Some(Duration::from_secs(30)));
+        assert_eq!(after("99999999"), Some(LONGEST_RETRY_AFTER));
+        assert_eq!(after("Wed, 21 Oct 2026 07:28:00 GMT"), None);
+        assert_eq!(after("-1"), None);
+    }
+
+    #[test]
+    fn a_parse_error_does_not_quote_what_it_read() {
+        let error = parse::<u32>("x", br#""a private message""#).unwrap_err();
+        assert!(!error.to_string().contains("private"), "{error}");
+        assert!(!error.is_transient());
+    }
+}

@@ -1,0 +1,14 @@
+//! The outside world, one module each: what we ask of it, how long we wait, what its refusals mean.
+//!
+//! Every call has a timeout and ends in one [`Error`], which says what the caller does next: wait,
+//! or give up. Calls to one host share a circuit breaker, so that while it is down its jobs wait
+//! instead of failing one by one. Nothing here knows a job, a tenant's row or an HTTP route.
+
+mod breaker;
+pub mod chunking;
+mod error;
+pub mod events;
+mod http;
+pub mod models;
+
+pub use error::Error;

@@ -1,0 +1,351 @@
+//! An Ollama server: `/api/embed` in batches, `/api/chat` as a stream.
+
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::{Client, Response, StatusCode, Url};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout};
+
+use super::options::OllamaOptions;
+use super::{ChatAnswer, ChatModel, ChatRequest, DIMENSIONS, Role, prompt};
+use crate::services::breaker::Breaker;
+use crate::services::{Error, http};
+use stream::Reply;
+
+/// The most bytes one embedded text can take in an answer: 1024 numbers of 24 digits at the worst.
+const BYTES_PER_VECTOR: usize = 32 * 1024;
+
+/// The connections to one server and what is known of its health.
+pub(super) struct Server {
+    /// How errors and logs call it; the address may hold a password.
+    name: String,
+    base: Url,
+    client: Client,
+    breaker: Breaker,
+    idle: Duration,
+    total: Duration,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Server({}, {:?})", self.name, self.breaker)
+    }
+}
+
+impl Server {
+    pub(super) fn new(options: &OllamaOptions) -> Result<Self, Error> {
+        let wrong = |reason: String| {
+            let remedy = "set `ollama.base_url` to an address such as http://localhost:11434";
+            Error::rejected("ollama", reason, remedy)
+        };
+        let mut base = Url::parse(&options.base_url)
+            .map_err(|e| wrong(format!("its address is not a URL: {e}")))?;
+        let ("http" | "https", Some(host)) = (base.scheme(), base.host_str()) else {
+            return Err(wrong("its address is not an http URL with a host".into()));
+        };
+        let port = base.port_or_known_default().unwrap_or_default();
+        let name = format!("ollama at {host}:{port}");
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path())); // or `join` would drop its last segment
+        }
+        let client = http::client(&name, Duration::from_millis(options.connect_timeout_ms))?;
+        Ok(Self {
+            breaker: Breaker::new(name.clone()),
+            name,
+            base,
+            client,
+            idle: Duration::from_millis(options.idle_timeout_ms),
+            total: Duration::from_millis(options.timeout_ms),
+        })
+    }
+
+    /// Sends a request. The total timeout runs on while the answer is read.
+    async fn post(&self, path: &str, body: &impl Serialize) -> Result<Response, Error> {
+        let url = self.base.join(path).map_err(|e| {
+            let reason = format!("its address cannot be extended: {e}");
+            Error::rejected(&self.name, reason, "check `ollama.base_url`")
+        })?;
+        let request = self.client.post(url).timeout(self.total).json(body);
+        request
+            .send()
+            .await
+            .map_err(|e| http::transport(&self.name, e))
+    }
+
+    /// What a 404 means: an old server that lacks the route, or one that lacks the model. Only the
+    /// latter is said in JSON.
+    async fn lacks_model(&self, response: Response, model: &str) -> Option<Error> {
+        #[derive(Deserialize)]
+        struct Said {
+            #[expect(dead_code, reason = "its presence is the message")]
+            error: String,
+        }
+        http::json::<Said>(&self.name, response, BYTES_PER_VECTOR)
+            .await
+            .ok()?;
+        Some(Error::rejected(
+            &self.name,
+            format!("it has no model `{model}`"),
+            format!("run `ollama pull {model}` there, or choose another model"),
+        ))
+    }
+
+    fn stalled(&self) -> Error {
+        Error::unavailable(&self.name, format!("it was silent for {:?}", self.idle))
+    }
+}
+
+/// Embeds with a model of the server.
+#[derive(Debug)]
+pub(super) struct Embedder {
+    server: Arc<Server>,
+    model: String,
+    batch: usize,
+}
+
+#[derive(Serialize)]
+struct EmbedBatch<'a> {
+    model: &'a str,
+    input: &'a [String],
+}
+
+#[derive(Deserialize)]
+struct Embeddings {
+    embeddings: Vec<Vec<f32>>,
+}
+
+/// The request of servers before 0.3.
+#[derive(Serialize)]
+struct EmbedOne<'a> {
+    model: &'a str,
+    prompt: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Embedding {
+    embedding: Vec<f32>,
+}
+
+impl Embedder {
+    pub(super) fn new(server: Arc<Server>, options: &OllamaOptions) -> Self {
+        Self {
+            server,
+            model: options.embed_model.clone(),
+            batch: options.embed_batch.max(1),
+        }
+    }
+
+    async fn embed_batch(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+        let server = &self.server;
+        let body = EmbedBatch {
+            model: &self.model,
+            input: texts,
+        };
+        let response = server.post("api/embed", &body).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            if let Some(error) = server.lacks_model(response, &self.model).await {
+                return Err(error);
+            }
+            return self.embed_one_by_one(texts).await;
+        }
+        let response = http::check(&server.name, response)?;
+        let limit = BYTES_PER_VECTOR * (texts.len() + 1);
+        let Embeddings { embeddings } = http::json(&server.name, response, limit).await?;
+        if embeddings.len() != texts.len() {
+            return Err(self.wrong(format!(
+                "it answered {} texts with {} vectors",
+                texts.len(),
+                embeddings.len()
+            )));
+        }
+        embeddings.iter().try_for_each(|v| self.check(v))?;
+        Ok(embeddings)
+    }
+
+    async fn embed_one_by_one(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+        let server = &self.server;
+        let mut vectors = Vec::with_capacity(texts.len());
+        for prompt in texts {
+            let body = EmbedOne {
+                model: &self.model,
+                prompt,
+            };
+            let response = server.post("api/embeddings", &body).await?;
+            if response.status() == StatusCode::NOT_FOUND {
+                let missing = server.lacks_model(response, &self.model).await;
+                return Err(missing.unwrap_or_else(|| {
+                    let remedy = "check `ollama.base_url`: this is not an Ollama server";
+                    Error::rejected(&server.name, "it knows neither way to embed", remedy)
+                }));
+            }
+            let response = http::check(&server.name, response)?;
+            let Embedding { embedding } =
+                http::json(&server.name, response, BYTES_PER_VECTOR * 2).await?;
+            self.check(&embedding)?;
+            vectors.push(embedding);
+        }
+        Ok(vectors)
+    }
+
+    /// A vector that cannot be stored or compared is found here, not by the database.
+    fn check(&self, vector: &[f32]) -> Result<(), Error> {
+        if vector.len() != DIMENSIONS {
+            let found = vector.len();
+            return Err(self.wrong(format!("its vectors have {found} numbers")));
+        }
+        if vector.iter().any(|x| !x.is_finite()) || vector.iter().all(|x| *x == 0.0) {
+            return Err(self.wrong("it made a vector without direction".into()));
+        }
+        Ok(())
+    }
+
+    fn wrong(&self, reason: String) -> Error {
+        let remedy = format!(
+            "`{}` must be an embedding model with vectors of {DIMENSIONS} numbers, such as \
+             mxbai-embed-large",
+            self.model
+        );
+        Error::rejected(&self.server.name, reason, remedy)
+    }
+}
+
+#[async_trait]
+impl super::Embedder for Embedder {
+    async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+        let mut vectors = Vec::with_capacity(texts.len());
+        for batch in texts.chunks(self.batch) {
+            let embedded = self.server.breaker.guard(self.embed_batch(batch)).await?;
+            vectors.extend(embedded);
+        }
+        Ok(vectors)
+    }
+
+    fn name(&self) -> &str {
+        &self.model
+    }
+}
+
+/// Answers with a model of the server.
+#[derive(Debug)]
+pub(super) struct Chat {
+    server: Arc<Server>,
+    model: String,
+}
+
+#[derive(Serialize)]
+struct ChatBody<'a> {
+    model: &'a str,
+    stream: bool,
+    messages: Vec<Message<'a>>,
+    options: Sampling,
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    role: &'a str,
+    content: &'a str,
+}
+
+#[derive(Serialize)]
+struct Sampling {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_predict: Option<u32>,
+}
+
+impl Chat {
+    pub(super) fn new(server: Arc<Server>, options: &OllamaOptions) -> Self {
+        Self {
+            server,
+            model: options.chat_model.clone(),
+        }
+    }
+
+    async fn stream<'a>(&'a self, request: &ChatRequest) -> Result<Reply<'a>, Error> {
+        let server = &self.server;
+        let mut response = self.open(request).await?;
+        let mut reply = Reply::new(&server.name);
+        while !reply.done() {
+            let piece = timeout(server.idle, response.chunk())
+                .await
+                .map_err(|_| server.stalled())?
+                .map_err(|e| http::transport(&server.name, e))?;
+            match piece {
+                Some(bytes) => reply.take(&bytes)?,
+                None => reply.end()?,
+            }
+        }
+        Ok(reply)
+    }
+
+    async fn open(&self, request: &ChatRequest) -> Result<Response, Error> {
+        let server = &self.server;
+        let system = prompt::system(request);
+        let body = ChatBody {
+            model: &self.model,
+            stream: true,
+            messages: messages(&system, request),
+            options: Sampling {
+                temperature: request.temperature,
+                top_p: request.top_p,
+                num_predict: request.max_tokens,
+            },
+        };
+        let response = timeout(server.idle, server.post("api/chat", &body))
+            .await
+            .map_err(|_| server.stalled())??;
+        if response.status() == StatusCode::NOT_FOUND {
+            let missing = server.lacks_model(response, &self.model).await;
+            return Err(missing.unwrap_or_else(|| {
+                let remedy = "check `ollama.base_url`: this is not an Ollama server";
+                Error::rejected(&server.name, "it cannot chat", remedy)
+            }));
+        }
+        http::check(&server.name, response)
+    }
+}
+
+fn messages<'a>(system: &'a str, request: &'a ChatRequest) -> Vec<Message<'a>> {
+    let system = Some(system)
+        .filter(|text| !text.is_empty())
+        .map(|content| Message {
+            role: "system",
+            content,
+        });
+    let history = request.history.iter().map(|turn| Message {
+        role: match turn.role {
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        },
+        content: &turn.content,
+    });
+    system.into_iter().chain(history).collect()
+}
+
+#[async_trait]
+impl ChatModel for Chat {
+    async fn answer(&self, request: &ChatRequest) -> Result<ChatAnswer, Error> {
+        let began = Instant::now();
+        let reply = self.server.breaker.guard(self.stream(request)).await?;
+        Ok(ChatAnswer {
+            text: reply.text,
+            usage: reply.usage,
+            model: self.model.clone(),
+            latency: began.elapsed(),
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.model
+    }
+}
