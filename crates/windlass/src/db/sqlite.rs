@@ -63,6 +63,7 @@ impl Sqlite {
             .busy_timeout(options.busy_timeout)
             .foreign_keys(true)
             .statement_cache_capacity(256)
+            .row_buffer_size(1024)
             .pragma("cache_size", "-32768");
         let pool = |connections, options: &SqliteOptions| {
             SqlitePoolOptions::new()

@@ -2,32 +2,87 @@
 
 use std::time::Duration;
 
-use super::super::{Claim, Error};
-use super::{at, rows};
-use crate::db;
-use crate::model::{ClaimedJob, Timestamp};
+use serde::Deserialize;
 
+use super::super::{Claim, Error};
+use super::at;
+use super::rows::{decode, micros};
+use crate::db;
+use crate::model::{ClaimedJob, JobId, Json, Timestamp};
+
+const CLAIM_DUE: &str = include_str!("sql/claim_due.sql");
 const CLAIM: &str = include_str!("sql/claim.sql");
 const NEXT_DUE: &str = include_str!("sql/next_due.sql");
 
 pub(super) async fn claim(db: &db::Sqlite, claim: &Claim<'_>) -> Result<Vec<ClaimedJob>, Error> {
-    let mut connection = db.writer().acquire().await?;
+    let mut tx = db.writer().begin_with("begin immediate").await?;
     let now = at(claim.now);
-    let rows = sqlx::query(CLAIM)
+    let due: String = sqlx::query_scalar(CLAIM_DUE)
         .bind(claim.queue)
-        .bind(claim.worker)
-        .bind(rows::micros(now))
-        .bind(rows::micros(now + claim.lease))
+        .bind(micros(now))
         .bind(claim.limit)
-        .fetch_all(&mut *connection)
+        .fetch_one(&mut *tx)
         .await?;
-    let mut jobs = rows
-        .iter()
-        .map(|row| rows::claimed(row, claim.queue, now))
-        .collect::<Result<Vec<_>, _>>()?;
-    // RETURNING promises no order.
+    let mut jobs: Vec<ClaimedJob> = decode::<Vec<Due>>(&due)?
+        .into_iter()
+        .map(|due| due.claimed(claim.queue, now))
+        .collect();
+    if !jobs.is_empty() {
+        sqlx::query(CLAIM)
+            .bind(claim.queue)
+            .bind(micros(now))
+            .bind(claim.limit)
+            .bind(claim.worker)
+            .bind(micros(now + claim.lease))
+            .execute(&mut *tx)
+            .await?;
+    }
+    tx.commit().await?;
+    // The database adds them up in order, but does not promise to.
     jobs.sort_unstable_by_key(|job| (job.priority, job.run_at, job.id));
     Ok(jobs)
+}
+
+/// An element of `claim_due.sql`, whose order this is.
+#[derive(Debug, Deserialize)]
+struct Due {
+    id: JobId,
+    kind: String,
+    args: Box<str>,
+    priority: u8,
+    run_at: i64,
+    attempt: u16,
+    max_attempts: u16,
+    crashes: u16,
+    claim_no: i64,
+    tenant_id: Option<String>,
+    correlation_id: Option<String>,
+    trace_parent: Option<String>,
+    ordering_key: Option<String>,
+    enqueued_at: i64,
+}
+
+impl Due {
+    fn claimed(self, queue: &str, now: Timestamp) -> ClaimedJob {
+        ClaimedJob {
+            id: self.id,
+            kind: self.kind,
+            args: Json::trusted(self.args),
+            queue: queue.to_owned(),
+            priority: self.priority,
+            run_at: Timestamp::from_micros(self.run_at),
+            attempt: self.attempt,
+            max_attempts: self.max_attempts,
+            crashes: self.crashes,
+            claim_no: self.claim_no,
+            tenant_id: self.tenant_id,
+            correlation_id: self.correlation_id,
+            trace_parent: self.trace_parent,
+            ordering_key: self.ordering_key,
+            enqueued_at: Timestamp::from_micros(self.enqueued_at),
+            claimed_at: now,
+        }
+    }
 }
 
 pub(super) async fn next_due(

@@ -17,7 +17,7 @@ use crate::db;
 use crate::model::{Conflict, Enqueued, JobId, NewJob, State, Timestamp};
 
 const ENQUEUE: &str = include_str!("sql/enqueue.sql");
-const ENQUEUE_KNOWN: &str = include_str!("sql/enqueue_known.sql");
+const KNOWN: &str = include_str!("sql/known.sql");
 const REPLACE: &str = include_str!("sql/replace.sql");
 
 /// How many jobs, and how many bytes of args, go into one statement.
@@ -189,7 +189,12 @@ impl<'a> Batch<'a> {
     }
 
     fn hold(&mut self, key: String, job: JobId, until: Option<i64>, digest: Option<String>) {
-        let row = (key.clone(), job, until, digest.clone());
+        let row = KeyRow {
+            key: key.clone(),
+            job_id: job,
+            held_until: until,
+            digest: digest.clone(),
+        };
         self.keys.insert(key.clone(), row);
         let holder = Holder {
             job,
@@ -284,17 +289,17 @@ fn line(job: &NewJob) -> Option<Line> {
     keys::line(job.ordering_key.as_deref(), job.tenant_id.as_deref())
 }
 
-/// Which of the ids exist, finished or not.
+/// Which of the ids exist.
 async fn known(
     connection: &mut SqliteConnection,
     jobs: &[NewJob],
 ) -> Result<HashSet<JobId>, Error> {
     let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
-    let rows = sqlx::query(ENQUEUE_KNOWN)
+    let rows = sqlx::query(KNOWN)
         .bind(encode(&ids)?)
         .fetch_all(connection)
         .await?;
-    rows.iter().map(|row| rows::id(row, 0)).collect()
+    rows.iter().map(|row| rows::id(row, "id")).collect()
 }
 
 async fn insert(
@@ -326,6 +331,6 @@ async fn replace(
         .fetch_optional(connection)
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let due = row.try_get::<&str, _>(1)? == State::Available.as_str();
-    Ok(due.then(|| row.try_get(0)).transpose()?)
+    let due = row.try_get::<&str, _>("state")? == State::Available.as_str();
+    Ok(due.then(|| row.try_get("queue")).transpose()?)
 }

@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
 
@@ -18,29 +18,47 @@ use crate::model::{
 };
 
 const FENCE: &str = include_str!("sql/fence.sql");
-const FINISH_INSERT: &str = include_str!("sql/finish_insert.sql");
-const FINISH_DELETE: &str = include_str!("sql/finish_delete.sql");
+const COMPLETE: &str = include_str!("sql/complete.sql");
 const RESCHEDULE: &str = include_str!("sql/reschedule.sql");
 
-/// A job for `finish_insert`: job, state, result, attempt, crashes, attempts.
-pub(super) type EndRow<'a> = (
-    JobId,
-    &'static str,
-    Option<&'a str>,
-    Option<u16>,
-    Option<u16>,
-    Option<String>,
-);
+/// A job for `complete.sql`. What is none stays as it was, but for the result.
+#[derive(Debug, Serialize)]
+pub(super) struct Ended<'a> {
+    pub(super) id: JobId,
+    pub(super) state: State,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) result: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) attempt: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) crashes: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) attempts: Option<String>,
+}
 
-/// A job for `reschedule`: job, state, run at, attempt, crashes, attempts.
-pub(super) type AgainRow = (
-    JobId,
-    &'static str,
-    Option<i64>,
-    u16,
-    Option<u16>,
-    Option<String>,
-);
+impl Ended<'_> {
+    pub(super) const fn new(id: JobId, state: State) -> Self {
+        Self {
+            id,
+            state,
+            result: None,
+            attempt: None,
+            crashes: None,
+            attempts: None,
+        }
+    }
+}
+
+/// A job for `reschedule.sql`. What is none stays as it was.
+#[derive(Debug, Serialize)]
+pub(super) struct Again {
+    pub(super) id: JobId,
+    pub(super) state: State,
+    pub(super) run_at: Option<i64>,
+    pub(super) attempt: u16,
+    pub(super) crashes: Option<u16>,
+    pub(super) attempts: String,
+}
 
 /// What is known of a running attempt.
 #[derive(Debug)]
@@ -58,21 +76,29 @@ pub(super) struct Attempt {
 struct Fence {
     /// Places in the batch whose lease is lost.
     lost: HashSet<usize>,
-    /// What must be known of the others: place, attempt, worker, claimed at, earlier attempts, queue.
+    /// What must be known of the others.
     known: Vec<Known>,
     /// Whether any is ordered, or unique.
     ordered: bool,
     unique: bool,
 }
 
+/// An element of `known` in `fence.sql`, whose order this is.
 #[derive(Debug, Deserialize)]
-struct Known(usize, u16, String, i64, Option<String>, String);
+struct Known {
+    index: usize,
+    attempt: u16,
+    worker: String,
+    claimed_at: i64,
+    attempts: Option<String>,
+    queue: String,
+}
 
 /// What a batch comes to.
 #[derive(Debug, Default)]
 struct Outcomes<'a> {
-    ended: Vec<EndRow<'a>>,
-    again: Vec<AgainRow>,
+    ended: Vec<Ended<'a>>,
+    again: Vec<Again>,
     woken: Woken,
 }
 
@@ -106,27 +132,26 @@ async fn record(
     let fence = fence(connection, finishes).await?;
     let mut outcomes = Outcomes::default();
     for (index, finish) in finishes.iter().enumerate() {
-        if let (Verdict::Complete { result }, false) =
-            (&finish.verdict, fence.lost.contains(&index))
+        if let Verdict::Complete { result } = &finish.verdict
+            && !fence.lost.contains(&index)
         {
-            let result = result.as_ref().map(Json::as_str);
-            let completed = State::Completed.as_str();
-            outcomes
-                .ended
-                .push((finish.lease.job, completed, result, None, None, None));
+            outcomes.ended.push(Ended {
+                result: result.as_ref().map(Json::as_str),
+                ..Ended::new(finish.lease.job, State::Completed)
+            });
         }
     }
     for known in fence.known {
-        outcomes.add(&finishes[known.0], known, now)?;
+        outcomes.add(&finishes[known.index], known, now)?;
     }
     reschedule(connection, &outcomes.again).await?;
     if !outcomes.ended.is_empty() {
-        let moved = move_finished(connection, &outcomes.ended, now).await?;
+        let ids = complete(connection, &outcomes.ended, now).await?;
         if fence.unique {
-            keys::release(connection, &moved, now).await?;
+            keys::release(connection, &ids, now).await?;
         }
         if fence.ordered {
-            keys::unblock(connection, &moved, now, &mut outcomes.woken).await?;
+            keys::unblock(connection, &ids, now, &mut outcomes.woken).await?;
         }
     }
     let recorded = (0..finishes.len())
@@ -158,8 +183,8 @@ async fn fence(connection: &mut SqliteConnection, finishes: &[Finish]) -> Result
         .bind(encode(&leases)?)
         .fetch_one(connection)
         .await?;
-    let mut lost: HashSet<usize> = decode(row.try_get(0)?)?;
-    let mut known: Vec<Known> = decode(row.try_get(1)?)?;
+    let mut lost: HashSet<usize> = decode(row.try_get("lost")?)?;
+    let mut known: Vec<Known> = decode(row.try_get("known")?)?;
     let mut seen = HashSet::with_capacity(finishes.len());
     lost.extend(
         finishes
@@ -167,55 +192,67 @@ async fn fence(connection: &mut SqliteConnection, finishes: &[Finish]) -> Result
             .enumerate()
             .filter_map(|(index, finish)| (!seen.insert(finish.lease)).then_some(index)),
     );
-    known.retain(|known| !lost.contains(&known.0));
+    known.retain(|known| !lost.contains(&known.index));
     Ok(Fence {
         lost,
         known,
-        ordered: row.try_get::<i64, _>(2)? > 0,
-        unique: row.try_get::<i64, _>(3)? > 0,
+        ordered: row.try_get::<i64, _>("ordered")? > 0,
+        unique: row.try_get::<i64, _>("uniques")? > 0,
     })
 }
 
 impl Outcomes<'_> {
     /// Everything but a completion.
     fn add(&mut self, finish: &Finish, known: Known, now: Timestamp) -> Result<(), Error> {
-        let Known(_, number, worker, claimed_at, earlier, queue) = known;
+        let number = known.attempt;
         let attempt = Attempt {
             number,
             claim_no: finish.lease.claim_no,
-            worker,
-            claimed_at: Timestamp::from_micros(claimed_at),
-            earlier,
+            worker: known.worker,
+            claimed_at: Timestamp::from_micros(known.claimed_at),
+            earlier: known.attempts,
         };
-        let attempts = Some(attempt.end(finish.outcome, finish.error.clone(), now)?);
-        let job = finish.lease.job;
-        let mut again = |state: State, run_at: Option<Timestamp>, attempt| {
-            self.again.push((
-                job,
-                state.as_str(),
-                run_at.map(micros),
-                attempt,
-                None,
-                attempts.clone(),
-            ));
-        };
+        let attempts = attempt.end(finish.outcome, finish.error.clone(), now)?;
+        let id = finish.lease.job;
         match finish.verdict {
-            Verdict::Complete { .. } => {}
-            Verdict::Retry { at } => again(State::Retryable, Some(at), number),
-            Verdict::Snooze { until } => again(State::Scheduled, Some(until), number - 1),
-            Verdict::Release => {
-                again(State::Available, None, number - 1);
-                self.woken.insert(queue);
+            Verdict::Retry { at } => self.again(id, State::Retryable, Some(at), number, attempts),
+            Verdict::Snooze { until } => {
+                self.again(id, State::Scheduled, Some(until), number - 1, attempts);
             }
-            Verdict::Cancel => self.end(job, State::Cancelled, attempts),
-            Verdict::Dead => self.end(job, State::Dead, attempts),
+            Verdict::Release => {
+                self.again(id, State::Available, None, number - 1, attempts);
+                self.woken.insert(known.queue);
+            }
+            Verdict::Cancel => self.end(id, State::Cancelled, attempts),
+            Verdict::Dead => self.end(id, State::Dead, attempts),
+            Verdict::Complete { .. } => {}
         }
         Ok(())
     }
 
-    fn end(&mut self, job: JobId, state: State, attempts: Option<String>) {
-        self.ended
-            .push((job, state.as_str(), None, None, None, attempts));
+    fn again(
+        &mut self,
+        id: JobId,
+        state: State,
+        run_at: Option<Timestamp>,
+        attempt: u16,
+        attempts: String,
+    ) {
+        self.again.push(Again {
+            id,
+            state,
+            run_at: run_at.map(micros),
+            attempt,
+            crashes: None,
+            attempts,
+        });
+    }
+
+    fn end(&mut self, id: JobId, state: State, attempts: String) {
+        self.ended.push(Ended {
+            attempts: Some(attempts),
+            ..Ended::new(id, state)
+        });
     }
 }
 
@@ -245,44 +282,39 @@ impl Attempt {
     }
 }
 
-/// Moves jobs to the finished ones; gives back their ids as a parameter for what follows.
-pub(super) async fn move_finished(
+/// Ends jobs; gives back their ids as a parameter for what follows.
+async fn complete(
     connection: &mut SqliteConnection,
-    ended: &[EndRow<'_>],
+    ended: &[Ended<'_>],
     now: Timestamp,
 ) -> Result<String, Error> {
-    sqlx::query(FINISH_INSERT)
+    sqlx::query(COMPLETE)
         .bind(encode(ended)?)
         .bind(micros(now))
-        .execute(&mut *connection)
-        .await?;
-    let ids: Vec<JobId> = ended.iter().map(|row| row.0).collect();
-    let ids = encode(&ids)?;
-    sqlx::query(FINISH_DELETE)
-        .bind(ids.as_str())
         .execute(connection)
         .await?;
-    Ok(ids)
+    let ids: Vec<JobId> = ended.iter().map(|job| job.id).collect();
+    encode(&ids)
 }
 
 /// The same for jobs whose keys are not known: they let go of what they hold.
 pub(super) async fn end_jobs(
     connection: &mut SqliteConnection,
-    ended: &[EndRow<'_>],
+    ended: &[Ended<'_>],
     now: Timestamp,
     woken: &mut Woken,
 ) -> Result<(), Error> {
     if ended.is_empty() {
         return Ok(());
     }
-    let finished = move_finished(connection, ended, now).await?;
-    keys::release(connection, &finished, now).await?;
-    keys::unblock(connection, &finished, now, woken).await
+    let ids = complete(connection, ended, now).await?;
+    keys::release(connection, &ids, now).await?;
+    keys::unblock(connection, &ids, now, woken).await
 }
 
 pub(super) async fn reschedule(
     connection: &mut SqliteConnection,
-    again: &[AgainRow],
+    again: &[Again],
 ) -> Result<(), Error> {
     if !again.is_empty() {
         sqlx::query(RESCHEDULE)

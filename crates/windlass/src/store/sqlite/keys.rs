@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use serde::Serialize;
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
 use super::super::Error;
 use super::rows::{self, Woken, encode, micros};
-use crate::model::{JobId, Timestamp};
+use crate::model::{JobId, State, Timestamp};
 
 const UNIQUE_HOLDER: &str = include_str!("sql/unique_holder.sql");
 const UNIQUE_TAKE: &str = include_str!("sql/unique_take.sql");
@@ -30,8 +31,14 @@ pub(super) struct Holder {
     pub(super) replaceable: bool,
 }
 
-/// A row of `job_unique_keys`: key, job, held until, digest.
-pub(super) type KeyRow = (String, JobId, Option<i64>, Option<String>);
+/// A row of `job_unique_keys`, for `unique_take.sql`.
+#[derive(Debug, Serialize)]
+pub(super) struct KeyRow {
+    pub(super) key: String,
+    pub(super) job_id: JobId,
+    pub(super) held_until: Option<i64>,
+    pub(super) digest: Option<String>,
+}
 
 /// The line of a job, if it is in one.
 pub(super) fn line(ordering_key: Option<&str>, tenant_id: Option<&str>) -> Option<Line> {
@@ -58,11 +65,11 @@ pub(super) async fn holders(
     rows.iter()
         .map(|row| {
             let holder = Holder {
-                job: rows::id(row, 1)?,
-                digest: row.try_get(2)?,
-                replaceable: row.try_get(3)?,
+                job: rows::id(row, "job_id")?,
+                digest: row.try_get("digest")?,
+                replaceable: row.try_get("replaceable")?,
             };
-            Ok((row.try_get(0)?, holder))
+            Ok((row.try_get("key")?, holder))
         })
         .collect()
 }
@@ -93,7 +100,7 @@ pub(super) async fn retake(
         .bind(finished.as_uuid())
         .fetch_optional(connection)
         .await?;
-    row.map(|row| rows::id(&row, 0)).transpose()
+    row.map(|row| rows::id(&row, "job_id")).transpose()
 }
 
 /// Which of these lines have an unfinished job.
@@ -109,7 +116,7 @@ pub(super) async fn occupied(
         .fetch_all(connection)
         .await?;
     rows.iter()
-        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .map(|row| Ok((row.try_get("ordering_key")?, row.try_get("tenant_id")?)))
         .collect()
 }
 
@@ -140,8 +147,8 @@ pub(super) async fn unblock(
         .fetch_all(connection)
         .await?;
     for row in &rows {
-        if row.try_get::<&str, _>(1)? == "available" {
-            woken.insert(row.try_get(0)?);
+        if row.try_get::<&str, _>("state")? == State::Available.as_str() {
+            woken.insert(row.try_get("queue")?);
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::super::{Beat, Error, Heartbeat, Rescue, Rescued};
 use super::at;
-use super::finish::{AgainRow, Attempt, EndRow, end_jobs, reschedule};
+use super::finish::{Again, Attempt, Ended, end_jobs, reschedule};
 use super::rows::{self, Woken, encode, micros};
 use crate::db;
 use crate::model::{AttemptError, AttemptOutcome, JobId, Json, Lease, Recorded, State, Timestamp};
@@ -46,10 +46,10 @@ pub(super) async fn heartbeat(
 /// A lease that was extended, and whether its job was asked to stop.
 fn kept(row: &SqliteRow) -> Result<(Lease, bool), Error> {
     let lease = Lease {
-        job: rows::id(row, 0)?,
-        claim_no: row.try_get(1)?,
+        job: rows::id(row, "id")?,
+        claim_no: row.try_get("claim_no")?,
     };
-    Ok((lease, row.try_get(2)?))
+    Ok((lease, row.try_get("cancel_requested")?))
 }
 
 pub(super) async fn progress(
@@ -84,8 +84,8 @@ struct Expired {
 #[derive(Debug, Default)]
 struct TakenBack {
     rescued: Vec<Rescued>,
-    ended: Vec<EndRow<'static>>,
-    again: Vec<AgainRow>,
+    ended: Vec<Ended<'static>>,
+    again: Vec<Again>,
     woken: Woken,
 }
 
@@ -118,17 +118,17 @@ async fn expired(
     rows.iter()
         .map(|row| {
             Ok(Expired {
-                id: rows::id(row, 0)?,
-                kind: row.try_get(1)?,
-                queue: row.try_get(2)?,
-                crashes: rows::number(row, 6)?,
-                cancel_requested: row.try_get(9)?,
+                id: rows::id(row, "id")?,
+                kind: row.try_get("kind")?,
+                queue: row.try_get("queue")?,
+                crashes: rows::number(row, "crashes")?,
+                cancel_requested: row.try_get("cancel_requested")?,
                 attempt: Attempt {
-                    number: rows::number(row, 4)?,
-                    claim_no: row.try_get(5)?,
-                    worker: row.try_get(3)?,
-                    claimed_at: rows::timestamp(row, 7)?,
-                    earlier: row.try_get(8)?,
+                    number: rows::number(row, "attempt")?,
+                    claim_no: row.try_get("claim_no")?,
+                    worker: row.try_get("worker")?,
+                    claimed_at: rows::timestamp(row, "claimed_at")?,
+                    earlier: row.try_get("attempts")?,
                 },
             })
         })
@@ -143,23 +143,25 @@ impl TakenBack {
         let dead = !job.cancel_requested && crashes >= max_crashes;
         let worker = job.attempt.worker.clone();
         let error = AttemptError::new("its worker vanished");
-        let attempts = Some(job.attempt.end(AttemptOutcome::Crashed, Some(error), now)?);
-        let (number_now, crashes_now) = (Some(number), Some(crashes));
+        let attempts = job.attempt.end(AttemptOutcome::Crashed, Some(error), now)?;
         if job.cancel_requested || dead {
             let state = if dead { State::Dead } else { State::Cancelled };
-            self.ended.push((
-                job.id,
-                state.as_str(),
-                None,
-                number_now,
-                crashes_now,
-                attempts,
-            ));
+            self.ended.push(Ended {
+                attempt: Some(number),
+                crashes: Some(crashes),
+                attempts: Some(attempts),
+                ..Ended::new(job.id, state)
+            });
         } else {
-            let (state, run_at) = (State::Available.as_str(), Some(micros(now)));
-            self.again
-                .push((job.id, state, run_at, number, crashes_now, attempts));
             self.woken.insert(job.queue.clone());
+            self.again.push(Again {
+                id: job.id,
+                state: State::Available,
+                run_at: Some(micros(now)),
+                attempt: number,
+                crashes: Some(crashes),
+                attempts,
+            });
         }
         self.rescued.push(Rescued {
             id: job.id,

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::super::{Changed, Error};
-use super::finish::end_jobs;
+use super::finish::{Ended, end_jobs};
 use super::rows::{self, Woken, micros};
 use super::{at, keys};
 use crate::db;
@@ -12,8 +12,6 @@ use crate::model::{Event, JobId, JobRecord, State, Timestamp, Transition};
 const GET: &str = include_str!("sql/get.sql");
 const CANCEL: &str = include_str!("sql/cancel.sql");
 const REQUEUE: &str = include_str!("sql/requeue.sql");
-const REQUEUE_INSERT: &str = include_str!("sql/requeue_insert.sql");
-const REQUEUE_DELETE: &str = include_str!("sql/requeue_delete.sql");
 
 /// What was done, and which queues may have work because of it.
 type Done = (Changed, Woken);
@@ -86,52 +84,39 @@ pub(super) async fn requeue(
         Some(job) if job.state.on(Event::Requeue) == Transition::Refused => {
             Changed::Refused(job.state)
         }
-        Some(job) if job.state.is_finished() => revive(&mut tx, job, now, &mut woken).await?,
-        Some(job) => {
-            sqlx::query(REQUEUE)
-                .bind(id.as_uuid())
-                .bind(micros(now))
-                .execute(&mut *tx)
-                .await?;
-            woken.insert(job.queue);
-            Changed::Done
-        }
+        Some(job) => make_due(&mut tx, job, now, &mut woken).await?,
     };
     tx.commit().await?;
     Ok((changed, woken))
 }
 
-/// Gives a finished job all its attempts again, its unique key if that is free, and its place in
-/// its line.
-async fn revive(
+/// A finished job first needs its unique key back, and may have to wait for its turn.
+async fn make_due(
     connection: &mut SqliteConnection,
     job: JobRecord,
     now: Timestamp,
     woken: &mut Woken,
 ) -> Result<Changed, Error> {
-    if let Some(holder) = keys::retake(connection, job.id, now).await? {
-        return Ok(Changed::Held(holder));
+    let mut state = State::Available;
+    if job.state.is_finished() {
+        if let Some(holder) = keys::retake(connection, job.id, now).await? {
+            return Ok(Changed::Held(holder));
+        }
+        let line = keys::line(job.ordering_key.as_deref(), job.tenant_id.as_deref());
+        if !keys::occupied(connection, line.as_slice())
+            .await?
+            .is_empty()
+        {
+            state = State::Waiting;
+        }
     }
-    let line = keys::line(job.ordering_key.as_deref(), job.tenant_id.as_deref());
-    let blocked = !keys::occupied(connection, line.as_slice())
-        .await?
-        .is_empty();
-    let state = if blocked {
-        State::Waiting
-    } else {
-        State::Available
-    };
-    sqlx::query(REQUEUE_INSERT)
+    sqlx::query(REQUEUE)
         .bind(job.id.as_uuid())
         .bind(state.as_str())
         .bind(micros(now))
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query(REQUEUE_DELETE)
-        .bind(job.id.as_uuid())
         .execute(connection)
         .await?;
-    if !blocked {
+    if state == State::Available {
         woken.insert(job.queue);
     }
     Ok(Changed::Done)
@@ -159,6 +144,5 @@ async fn end(
     now: Timestamp,
     woken: &mut Woken,
 ) -> Result<(), Error> {
-    let ended = [(id, state.as_str(), None, None, None, None)];
-    end_jobs(connection, &ended, now, woken).await
+    end_jobs(connection, &[Ended::new(id, state)], now, woken).await
 }

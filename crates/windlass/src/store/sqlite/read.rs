@@ -3,11 +3,13 @@
 use sqlx::Row;
 use sqlx::sqlite::SqliteConnection;
 
+use uuid::Uuid;
+
 use super::super::Error;
 use super::at;
 use super::rows::{self, encode, micros};
 use crate::db;
-use crate::model::{Filter, JobId, JobRecord, Page, QueueStats, Timestamp};
+use crate::model::{Filter, JobId, JobRecord, Page, QueueStats, State, Timestamp};
 
 const GET: &str = include_str!("sql/get.sql");
 const LIST: &str = include_str!("sql/list.sql");
@@ -52,11 +54,27 @@ pub(super) async fn list(
         .bind(filter.tenant_id.as_deref())
         .bind(filter.correlation_id.as_deref())
         .bind(filter.tag.as_deref())
-        .bind(page.after.map(|cursor| cursor.0.as_uuid()))
+        .bind(page.after.map_or(Uuid::max(), |cursor| cursor.0.as_uuid()))
         .bind(page.limit.clamp(1, MAX_PAGE))
+        .bind(way(filter))
         .fetch_all(db.readers())
         .await?;
     rows.iter().map(|row| rows::record(row, now)).collect()
+}
+
+/// Which index carries a search that names neither tenant nor correlation id.
+fn way(filter: &Filter) -> Option<&'static str> {
+    let only =
+        |some: fn(&State) -> bool| !filter.states.is_empty() && filter.states.iter().all(some);
+    if filter.tenant_id.is_some() || filter.correlation_id.is_some() {
+        None
+    } else if only(|state| matches!(state, State::Cancelled | State::Dead)) {
+        Some("set aside")
+    } else if only(|state| !state.is_finished()) {
+        Some("unfinished")
+    } else {
+        Some("newest")
+    }
 }
 
 pub(super) async fn queues(
@@ -86,18 +104,18 @@ async fn stats(
         .fetch_one(connection)
         .await?;
     let count = |column| rows::number::<u64>(&row, column);
-    let (due, later) = (count(0)?, count(1)?);
+    let (due, later) = (count("due")?, count("later")?);
     let capped = |column| Ok::<bool, Error>(count(column)? >= MAX_COUNT);
     Ok(QueueStats {
         queue,
         available: due,
-        scheduled: count(2)?,
-        retryable: count(3)?,
-        waiting: count(4)?,
-        running: count(5)?,
-        capped: due >= MAX_COUNT || later >= MAX_COUNT || capped(4)? || capped(5)?,
+        scheduled: count("scheduled")?,
+        retryable: count("retryable")?,
+        waiting: count("waiting")?,
+        running: count("running")?,
+        capped: due >= MAX_COUNT || later >= MAX_COUNT || capped("waiting")? || capped("running")?,
         oldest_available_at: row
-            .try_get::<Option<i64>, _>(6)?
+            .try_get::<Option<i64>, _>("oldest_available_at")?
             .map(Timestamp::from_micros),
     })
 }

@@ -12,7 +12,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::super::Error;
-use crate::model::{ClaimedJob, JobId, JobRecord, Json, Timestamp};
+use crate::model::{JobId, JobRecord, Json, Timestamp};
 
 /// Queues that may have work now.
 pub(super) type Woken = BTreeSet<String>;
@@ -41,44 +41,18 @@ pub(super) const fn micros(at: Timestamp) -> i64 {
     at.as_micros()
 }
 
-pub(super) fn id(row: &SqliteRow, column: usize) -> Result<JobId, Error> {
+pub(super) fn id(row: &SqliteRow, column: &str) -> Result<JobId, Error> {
     Ok(JobId::from_uuid(row.try_get::<Uuid, _>(column)?))
 }
 
-pub(super) fn timestamp(row: &SqliteRow, column: usize) -> Result<Timestamp, Error> {
+pub(super) fn timestamp(row: &SqliteRow, column: &str) -> Result<Timestamp, Error> {
     Ok(Timestamp::from_micros(row.try_get(column)?))
 }
 
 /// A number that the tables keep in the width of an integer.
-pub(super) fn number<T: TryFrom<i64>>(row: &SqliteRow, column: usize) -> Result<T, Error> {
+pub(super) fn number<T: TryFrom<i64>>(row: &SqliteRow, column: &str) -> Result<T, Error> {
     let number: i64 = row.try_get(column)?;
     T::try_from(number).map_err(|_| Error::Corrupt(format!("{number} is out of range")))
-}
-
-/// A row of `claim.sql`.
-pub(super) fn claimed(
-    row: &SqliteRow,
-    queue: &str,
-    claimed_at: Timestamp,
-) -> Result<ClaimedJob, Error> {
-    Ok(ClaimedJob {
-        id: id(row, 0)?,
-        kind: row.try_get(1)?,
-        args: Json::trusted(row.try_get::<String, _>(2)?),
-        queue: queue.to_owned(),
-        priority: number(row, 3)?,
-        run_at: timestamp(row, 4)?,
-        attempt: number(row, 5)?,
-        max_attempts: number(row, 6)?,
-        crashes: number(row, 7)?,
-        claim_no: row.try_get(8)?,
-        tenant_id: row.try_get(9)?,
-        correlation_id: row.try_get(10)?,
-        trace_parent: row.try_get(11)?,
-        ordering_key: row.try_get(12)?,
-        enqueued_at: timestamp(row, 13)?,
-        claimed_at,
-    })
 }
 
 /// A unique scope ends in its key, which holds no control characters.
@@ -89,7 +63,7 @@ fn key_of_scope(scope: &str) -> String {
         .to_owned()
 }
 
-/// A row of `all_jobs`, seen at a time.
+/// A row of `jobs`, seen at a time.
 pub(super) fn record(row: &SqliteRow, now: Timestamp) -> Result<JobRecord, Error> {
     let stored = stored(row)?;
     Ok(JobRecord {
@@ -98,39 +72,46 @@ pub(super) fn record(row: &SqliteRow, now: Timestamp) -> Result<JobRecord, Error
     })
 }
 
-/// A row of `all_jobs`, in the state that is stored.
+/// A row of `jobs`, in the state that is stored.
 pub(super) fn stored(row: &SqliteRow) -> Result<JobRecord, Error> {
-    let at = |micros: Option<i64>| micros.map(Timestamp::from_micros);
-    let json = |text: Option<String>| text.map(Json::trusted);
-    let state: &str = row.try_get(5)?;
+    let instant = |column: &str| -> Result<Option<Timestamp>, Error> {
+        let micros: Option<i64> = row.try_get(column)?;
+        Ok(micros.map(Timestamp::from_micros))
+    };
+    let json = |column: &str| -> Result<Option<Json>, Error> {
+        let text: Option<String> = row.try_get(column)?;
+        Ok(text.map(Json::trusted))
+    };
+    let state: &str = row.try_get("state")?;
+    let unique_scope: Option<&str> = row.try_get("unique_scope")?;
     Ok(JobRecord {
-        id: id(row, 0)?,
-        kind: row.try_get(1)?,
-        args: Json::trusted(row.try_get::<String, _>(2)?),
-        queue: row.try_get(3)?,
-        priority: number(row, 4)?,
+        id: id(row, "id")?,
+        kind: row.try_get("kind")?,
+        args: Json::trusted(row.try_get::<String, _>("args")?),
+        queue: row.try_get("queue")?,
+        priority: number(row, "priority")?,
         state: state
             .parse()
             .map_err(|_| Error::Corrupt(format!("the state {state} is unknown")))?,
-        run_at: timestamp(row, 6)?,
-        attempt: number(row, 7)?,
-        max_attempts: number(row, 8)?,
-        crashes: number(row, 9)?,
-        claim_no: row.try_get(10)?,
-        tags: decode_list(row.try_get(11)?)?,
-        tenant_id: row.try_get(12)?,
-        correlation_id: row.try_get(13)?,
-        trace_parent: row.try_get(14)?,
-        unique_key: row.try_get::<Option<&str>, _>(15)?.map(key_of_scope),
-        ordering_key: row.try_get(16)?,
-        enqueued_at: timestamp(row, 17)?,
-        claimed_at: at(row.try_get(18)?),
-        worker: row.try_get(19)?,
-        lease_expires_at: at(row.try_get(20)?),
-        cancel_requested_at: at(row.try_get(21)?),
-        progress: json(row.try_get(22)?),
-        attempts: decode_list(row.try_get(23)?)?,
-        result: json(row.try_get(24)?),
-        finished_at: at(row.try_get(25)?),
+        run_at: timestamp(row, "run_at")?,
+        attempt: number(row, "attempt")?,
+        max_attempts: number(row, "max_attempts")?,
+        crashes: number(row, "crashes")?,
+        claim_no: row.try_get("claim_no")?,
+        tags: decode_list(row.try_get("tags")?)?,
+        tenant_id: row.try_get("tenant_id")?,
+        correlation_id: row.try_get("correlation_id")?,
+        trace_parent: row.try_get("trace_parent")?,
+        unique_key: unique_scope.map(key_of_scope),
+        ordering_key: row.try_get("ordering_key")?,
+        enqueued_at: timestamp(row, "enqueued_at")?,
+        claimed_at: instant("claimed_at")?,
+        worker: row.try_get("worker")?,
+        lease_expires_at: instant("lease_expires_at")?,
+        cancel_requested_at: instant("cancel_requested_at")?,
+        progress: json("progress")?,
+        result: json("result")?,
+        finished_at: instant("finished_at")?,
+        attempts: decode_list(row.try_get("attempts")?)?,
     })
 }

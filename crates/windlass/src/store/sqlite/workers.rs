@@ -66,16 +66,16 @@ pub(super) async fn workers(
 
 fn worker(row: &SqliteRow) -> Result<WorkerRecord, Error> {
     Ok(WorkerRecord {
-        id: row.try_get(0)?,
-        host: row.try_get(1)?,
-        pid: rows::number(row, 2)?,
-        version: row.try_get(3)?,
-        queues: decode(row.try_get(4)?)?,
-        slots: rows::number(row, 5)?,
-        running: rows::number(row, 6)?,
-        started_at: rows::timestamp(row, 7)?,
-        beat_at: rows::timestamp(row, 8)?,
-        draining: row.try_get(9)?,
+        id: row.try_get("id")?,
+        host: row.try_get("host")?,
+        pid: rows::number(row, "pid")?,
+        version: row.try_get("version")?,
+        queues: decode(row.try_get("queues")?)?,
+        slots: rows::number(row, "slots")?,
+        running: rows::number(row, "running")?,
+        started_at: rows::timestamp(row, "started_at")?,
+        beat_at: rows::timestamp(row, "beat_at")?,
+        draining: row.try_get("draining")?,
     })
 }
 

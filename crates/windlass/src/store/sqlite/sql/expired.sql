@@ -1,7 +1,7 @@
 -- expired: up to ?2 jobs whose lease ran out before ?1, oldest first. Caller: leases.rs.
 select
     id, kind, queue, worker, attempt, claim_no, crashes, claimed_at, attempts,
-    cancel_requested_at is not null
+    cancel_requested_at is not null as cancel_requested
 from jobs
 where state = 'running'
 and lease_expires_at < ?1

@@ -1,4 +1,4 @@
--- replace: an unfinished job takes over the args ?2, priority ?3 and time ?4 of another at ?5. Caller: enqueue.rs.
+-- replace: an unfinished job ?1 takes over the args ?2, priority ?3 and time ?4 of another at ?5. Caller: enqueue.rs.
 update jobs
 set
     args = ?2,
@@ -10,5 +10,6 @@ set
         else 'available'
     end
 where id = ?1
+and finished_at is null
 and state <> 'running'
 returning queue, state;

@@ -1,5 +1,4 @@
--- reschedule: the jobs of the array ?1 of [job, state, run at, attempt, crashes, attempts] wait again; a run at or
--- crashes of null stays as it was. Caller: finish.rs.
+-- reschedule: the jobs of the array ?1 wait again; a run_at or crashes of null stays as it was. Caller: finish.rs.
 update jobs
 set
     state = ended.state,
@@ -11,12 +10,12 @@ set
     cancel_requested_at = null
 from (
     select
-        unhex(value ->> 0, '-') as id,
-        value ->> 1 as state,
-        value ->> 2 as run_at,
-        value ->> 3 as attempt,
-        value ->> 4 as crashes,
-        value ->> 5 as attempts
+        unhex(value ->> 'id', '-') as id,
+        value ->> 'state' as state,
+        value ->> 'run_at' as run_at,
+        value ->> 'attempt' as attempt,
+        value ->> 'crashes' as crashes,
+        value ->> 'attempts' as attempts
     from json_each(?1)
 ) as ended
 where jobs.id = ended.id;

@@ -7,6 +7,7 @@ where id in (
         select next.id
         from jobs as next
         where next.ordering_key is not null
+        and next.finished_at is null
         and next.ordering_key = line.ordering_key
         and ifnull(next.tenant_id, '') = line.tenant_id
         order by next.enqueued_at, next.id
@@ -14,16 +15,17 @@ where id in (
     )
     from (
         select distinct
-            finished_jobs.ordering_key,
-            ifnull(finished_jobs.tenant_id, '') as tenant_id
+            jobs.ordering_key,
+            ifnull(jobs.tenant_id, '') as tenant_id
         from json_each(?1) as ended
-        join finished_jobs on finished_jobs.id = unhex(ended.value, '-')
-        where finished_jobs.ordering_key is not null
+        join jobs on jobs.id = unhex(ended.value, '-')
+        where jobs.ordering_key is not null
     ) as line
     where not exists (
         select 1
         from jobs as head
         where head.ordering_key is not null
+        and head.finished_at is null
         and head.state <> 'waiting'
         and head.ordering_key = line.ordering_key
         and ifnull(head.tenant_id, '') = line.tenant_id

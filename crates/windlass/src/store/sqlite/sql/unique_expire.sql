@@ -6,7 +6,12 @@ where key in (
     where held.held_until <= ?1
     and (
         held.digest is not null
-        or not exists (select 1 from jobs where jobs.id = held.job_id)
+        or not exists (
+            select 1
+            from jobs
+            where jobs.id = held.job_id
+            and jobs.finished_at is null
+        )
     )
     limit ?2
 );

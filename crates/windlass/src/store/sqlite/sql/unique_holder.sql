@@ -1,4 +1,4 @@
--- unique_holder: who holds which of the keys in the array ?1, at ?2. Callers: enqueue.rs, operate.rs.
+-- unique_holder: who holds which of the keys in the array ?1 at ?2. Caller: keys.rs.
 select
     held.key,
     held.job_id,
@@ -7,5 +7,6 @@ select
 from json_each(?1) as wanted
 join job_unique_keys as held on held.key = wanted.value
 left join jobs as holder on holder.id = held.job_id
+and holder.finished_at is null
 where held.held_until > ?2
 or (held.digest is null and holder.id is not null);

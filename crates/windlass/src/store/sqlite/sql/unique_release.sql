@@ -2,8 +2,8 @@
 -- at ?2. Caller: keys.rs.
 delete from job_unique_keys
 where (key, job_id) in (
-    select finished_jobs.unique_scope, finished_jobs.id
+    select jobs.unique_scope, jobs.id
     from json_each(?1) as ended
-    join finished_jobs on finished_jobs.id = unhex(ended.value, '-')
+    join jobs on jobs.id = unhex(ended.value, '-')
 )
 and (held_until is null or held_until <= ?2);

@@ -1,9 +1,8 @@
--- unique_take: takes the keys of the array ?1 of [key, job, held until, digest], which are free.
--- Callers: enqueue.rs, operate.rs.
+-- unique_take: takes the keys of the array ?1, which are free. Caller: keys.rs.
 insert into job_unique_keys (key, job_id, held_until, digest)
-select value ->> 0, unhex(value ->> 1, '-'), value ->> 2, value ->> 3
+select value ->> 'key', unhex(value ->> 'job_id', '-'), value ->> 'held_until', value ->> 'digest'
 from json_each(?1)
-where true
+where true -- so that `on conflict` is not read as a join's
 on conflict (key) do update
 set
     job_id = excluded.job_id,
