@@ -1,0 +1,2 @@
+-- Drops the day that is over.
+drop table if exists windlass_bench.yesterday
