@@ -1,3 +1,5 @@
 //! The product.
+
 pub mod platform;
 pub mod services;
+pub mod telemetry;

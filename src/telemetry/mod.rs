@@ -1,0 +1,12 @@
+//! How the program tells what it does: log lines, metrics, and the product's own events.
+//!
+//! One function per event writes the log line and the metric together; every metric's name is a
+//! constant of this room (the engine's are in `windlass::telemetry`). Message bodies, args and
+//! secrets never get here.
+
+pub mod http;
+mod log;
+mod metrics;
+
+pub use log::{InvalidLevel, LogFormat, LogOptions, init, level_filter, subscriber};
+pub use metrics::{install, recorder, upkeep};
