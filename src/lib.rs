@@ -1,5 +1,6 @@
 //! The product.
 
+pub mod api;
 pub mod platform;
 pub mod services;
 pub mod telemetry;

@@ -1,0 +1,94 @@
+//! `Idempotency-Key`: a request that is repeated within 24 hours gets the first one's jobs.
+
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use windlass::model::Idempotency;
+
+use super::Problem;
+
+const HEADER: &str = "idempotency-key";
+const WINDOW: Duration = Duration::from_hours(24);
+const LONGEST: usize = 255;
+
+/// Sent when a request with a key was answered by a job that was there before.
+pub(super) const REPLAYED: (HeaderName, HeaderValue) = (
+    HeaderName::from_static("idempotency-replayed"),
+    HeaderValue::from_static("true"),
+);
+
+/// The key, if the request has one.
+#[derive(Debug)]
+pub(super) struct IdempotencyKey(Option<String>);
+
+/// The key together with what was asked.
+#[derive(Debug, Clone)]
+pub(super) struct Once {
+    key: String,
+    digest: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let Some(value) = parts.headers.get(HEADER) else {
+            return Ok(Self(None));
+        };
+        let bytes = value.as_bytes();
+        let valid =
+            !bytes.is_empty() && bytes.len() <= LONGEST && bytes.iter().all(u8::is_ascii_graphic);
+        match value.to_str() {
+            Ok(key) if valid => Ok(Self(Some(key.to_owned()))),
+            _ => Err(Problem::invalid_parameter(
+                HEADER,
+                format!("must be 1 to {LONGEST} printable ASCII characters without spaces"),
+            )),
+        }
+    }
+}
+
+impl IdempotencyKey {
+    /// Binds the key to what was asked: the route and the fields of the body, in our own order, with
+    /// args to the letter.
+    pub(super) fn of<T: Serialize>(self, route: &str, asked: &T) -> Result<Option<Once>, Problem> {
+        let Some(key) = self.0 else {
+            return Ok(None);
+        };
+        let body = serde_json::to_vec(asked).map_err(|error| {
+            tracing::error!(%error, "a request that was read cannot be written");
+            Problem::internal()
+        })?;
+        let mut hash = Sha256::new();
+        hash.update(route);
+        hash.update([0]);
+        hash.update(body);
+        let digest = hex::encode(hash.finalize());
+        Ok(Some(Once { key, digest }))
+    }
+}
+
+impl Once {
+    /// For a request that makes one job.
+    pub(super) fn whole(self) -> Idempotency {
+        let key = self.key.clone();
+        self.with_key(key)
+    }
+
+    /// For one job of many.
+    pub(super) fn item(&self, index: usize) -> Idempotency {
+        self.clone().with_key(format!("{}#{index}", self.key))
+    }
+
+    fn with_key(self, key: String) -> Idempotency {
+        Idempotency {
+            key,
+            digest: self.digest,
+            window: WINDOW,
+        }
+    }
+}

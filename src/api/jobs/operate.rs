@@ -1,0 +1,109 @@
+//! `POST /v1/jobs/{id}/requeue`, `/cancel` and `/discard`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+use windlass::JobId;
+use windlass::store::Changed;
+
+use crate::api::query::{Id, Params, Scope};
+use crate::api::schema::Guarded;
+use crate::api::{ApiState, Problem};
+
+/// What became of the operator's wish.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ChangedJob {
+    #[schema(value_type = String, format = Uuid)]
+    id: JobId,
+    status: ChangeStatus,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ChangeStatus {
+    /// It is done.
+    Done,
+    /// The job runs; it was asked to stop and is recorded as cancelled when it does.
+    Asked,
+}
+
+/// Makes a job available now: revives a finished one with all its attempts, runs a waiting one at once.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/requeue",
+    tag = "jobs",
+    params(("id" = String, Path, format = Uuid), Scope),
+    responses(
+        (status = 200, description = "It is available", body = ChangedJob),
+        (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Its state does not allow it, or another job holds its unique key", body = Problem, content_type = "application/problem+json"),
+        Guarded
+    )
+)]
+pub(super) async fn requeue(
+    State(state): State<ApiState>,
+    Id(id): Id,
+    Params(scope): Params<Scope>,
+) -> Result<Response, Problem> {
+    let changed = state.client.requeue(id, scope.tenant.as_deref()).await?;
+    answer("requeue", id, changed)
+}
+
+/// Stops a job for good, or asks it to stop if it runs.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/cancel",
+    tag = "jobs",
+    params(("id" = String, Path, format = Uuid), Scope),
+    responses(
+        (status = 200, description = "It is cancelled", body = ChangedJob),
+        (status = 202, description = "It runs and was asked to stop", body = ChangedJob),
+        (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Its state does not allow it", body = Problem, content_type = "application/problem+json"),
+        Guarded
+    )
+)]
+pub(super) async fn cancel(
+    State(state): State<ApiState>,
+    Id(id): Id,
+    Params(scope): Params<Scope>,
+) -> Result<Response, Problem> {
+    let changed = state.client.cancel(id, scope.tenant.as_deref()).await?;
+    answer("cancel", id, changed)
+}
+
+/// Sets an unfinished job aside as a dead letter.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/discard",
+    tag = "jobs",
+    params(("id" = String, Path, format = Uuid), Scope),
+    responses(
+        (status = 200, description = "It is dead", body = ChangedJob),
+        (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Its state does not allow it", body = Problem, content_type = "application/problem+json"),
+        Guarded
+    )
+)]
+pub(super) async fn discard(
+    State(state): State<ApiState>,
+    Id(id): Id,
+    Params(scope): Params<Scope>,
+) -> Result<Response, Problem> {
+    let changed = state.client.discard(id, scope.tenant.as_deref()).await?;
+    answer("discard", id, changed)
+}
+
+fn answer(verb: &str, id: JobId, changed: Changed) -> Result<Response, Problem> {
+    let (code, status) = match changed {
+        Changed::Done => (StatusCode::OK, ChangeStatus::Done),
+        Changed::Asked => (StatusCode::ACCEPTED, ChangeStatus::Asked),
+        Changed::Refused(state) => return Err(Problem::wrong_state(verb, id, state)),
+        Changed::Held(by) => return Err(Problem::unique_key_held(by)),
+        Changed::NotFound => return Err(Problem::job_not_found(id)),
+    };
+    Ok((code, Json(ChangedJob { id, status })).into_response())
+}

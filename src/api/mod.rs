@@ -1,0 +1,132 @@
+//! The HTTP API: enqueue jobs, look at them, look after them.
+//!
+//! One resource, one file: its types, its handlers, its `router()`. Errors are `application/problem+json`
+//! that name the field and the remedy ([`problem`]); the description at `/openapi.json` is derived
+//! from the handlers. It uses nothing but [`windlass::Client`]: it knows kinds by name only, and no SQL.
+
+mod auth;
+mod body;
+mod health;
+mod idempotency;
+mod jobs;
+mod messages;
+mod metrics;
+mod observe;
+mod openapi;
+pub mod problem;
+mod query;
+mod queues;
+mod schema;
+mod workers;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::SecretString;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use windlass::Client;
+
+use auth::AdminKey;
+use health::Health;
+use problem::Problem;
+
+pub use auth::NoAdminKey;
+
+/// Where the API listens, and its bounds.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerOptions {
+    /// The address.
+    pub bind: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// The largest request body.
+    pub request_body_limit_bytes: usize,
+    /// How long a request may take.
+    pub request_timeout_ms: u64,
+}
+
+/// Who may use the API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecurityOptions {
+    /// What `x-admin-key` must carry; empty if it was not set.
+    pub admin_key: SecretString,
+}
+
+/// What every handler works with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ApiState {
+    client: Client,
+    key: AdminKey,
+    metrics: PrometheusHandle,
+    health: Arc<Health>,
+    request_timeout: Duration,
+    body_limit: usize,
+}
+
+impl ApiState {
+    /// Refuses to be made without a key: an API that anyone may use is never what was meant.
+    pub fn new(
+        client: Client,
+        server: &ServerOptions,
+        security: &SecurityOptions,
+        metrics: PrometheusHandle,
+    ) -> Result<Self, NoAdminKey> {
+        Ok(Self {
+            key: AdminKey::new(&security.admin_key)?,
+            health: Arc::new(Health::new(client.clone())),
+            client,
+            metrics,
+            request_timeout: Duration::from_millis(server.request_timeout_ms),
+            body_limit: server.request_body_limit_bytes,
+        })
+    }
+}
+
+/// Every route, ready to be served or to be called in a test.
+pub fn app(state: ApiState) -> Router {
+    let guarded = OpenApiRouter::new()
+        .merge(jobs::router())
+        .merge(messages::router())
+        .merge(queues::router())
+        .merge(workers::router())
+        .merge(metrics::router())
+        .merge(openapi::router())
+        .route_layer(from_fn_with_state(state.clone(), auth::require_key));
+    let (routes, description) = OpenApiRouter::with_openapi(openapi::base())
+        .merge(guarded)
+        .merge(health::router())
+        .split_for_parts();
+
+    // The last layer is the outermost: a panic and a timeout are observed as any other answer.
+    routes
+        .fallback(|| async { Problem::no_such_route() })
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
+        .layer(openapi::described_by(&description))
+        .layer(DefaultBodyLimit::max(state.body_limit))
+        .layer(from_fn_with_state(state.clone(), observe::time_out))
+        .layer(CatchPanicLayer::custom(observe::answer_panic))
+        .layer(from_fn(observe::observe))
+        .with_state(state)
+}
+
+/// Serves until `shutdown`, then finishes what it has begun.
+pub async fn serve(
+    listener: TcpListener,
+    app: Router,
+    shutdown: CancellationToken,
+) -> std::io::Result<()> {
+    axum::serve(listener, app)
+        .with_graceful_shutdown(shutdown.cancelled_owned())
+        .await
+}

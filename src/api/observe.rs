@@ -1,0 +1,111 @@
+//! What surrounds every request: its ids, its log line and metrics, its time limit, its panics.
+
+use std::any::Any;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::{Instrument, info_span};
+use uuid::Uuid;
+
+use super::{ApiState, Problem};
+use crate::telemetry;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
+const LONGEST_ID: usize = 128;
+
+/// What a request belongs to. Jobs that it enqueues carry it on.
+#[derive(Debug, Clone)]
+pub(super) struct RequestContext {
+    pub(super) correlation_id: String,
+    pub(super) trace_parent: Option<String>,
+}
+
+/// Gives the request its ids, echoes them, and tells how it was answered.
+pub(super) async fn observe(mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = id(request.headers(), &REQUEST_ID).unwrap_or_else(new_id);
+    let correlation_id =
+        id(request.headers(), &CORRELATION_ID).unwrap_or_else(|| request_id.clone());
+    let trace_parent = trace_parent(request.headers());
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    request.extensions_mut().insert(RequestContext {
+        correlation_id: correlation_id.clone(),
+        trace_parent,
+    });
+
+    let span = info_span!(
+        "http",
+        requestId = request_id,
+        correlationId = correlation_id
+    );
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.in_scope(|| {
+        telemetry::http::request_completed(&method, &route, response.status(), started.elapsed());
+    });
+
+    let headers = response.headers_mut();
+    for (name, id) in [(REQUEST_ID, request_id), (CORRELATION_ID, correlation_id)] {
+        if let Ok(value) = HeaderValue::try_from(id) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+/// Gives a request up that takes too long.
+pub(super) async fn time_out(
+    State(state): State<ApiState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    tokio::time::timeout(state.request_timeout, next.run(request))
+        .await
+        .unwrap_or_else(|_| Problem::timed_out().into_response())
+}
+
+/// Answers for a handler that panicked.
+pub(super) fn answer_panic(_: Box<dyn Any + Send>) -> Response {
+    telemetry::http::handler_panicked();
+    Problem::internal().into_response()
+}
+
+/// An id from outside goes into logs and rows, so it must look like one; others are replaced.
+fn id(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let id = headers.get(name)?.to_str().ok()?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.:/+=@".contains(c);
+    let valid = !id.is_empty() && id.len() <= LONGEST_ID && id.chars().all(fits);
+    valid.then(|| id.to_owned())
+}
+
+fn new_id() -> String {
+    Uuid::now_v7().to_string()
+}
+
+/// A W3C trace context of version 00; anything else is ignored, as the standard asks.
+fn trace_parent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(TRACE_PARENT)?.to_str().ok()?;
+    let parts: Vec<&str> = text.split('-').collect();
+    let hex = |part: &str, digits| {
+        part.len() == digits && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let [version, trace, span, flags] = parts[..] else {
+        return None;
+    };
+    let nonzero = |part: &str| part.bytes().any(|b| b != b'0');
+    let valid = version == "00"
+        && hex(trace, 32)
+        && nonzero(trace)
+        && hex(span, 16)
+        && nonzero(span)
+        && hex(flags, 2);
+    valid.then(|| text.to_owned())
+}

@@ -1,0 +1,78 @@
+//! The API's description of itself.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::http::header;
+use axum::response::IntoResponse;
+use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi as _};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::schema::Guarded;
+use super::{ApiState, Problem};
+
+/// What is said of the whole.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "metachat-jobs",
+        description = "Enqueue jobs, look at them, look after them. Errors are \
+                       `application/problem+json` (RFC 9457): `type` is stable, `field` names what is \
+                       at fault, `detail` says what to do."
+    ),
+    security(("admin_key" = []), ("bearer" = [])),
+    modifiers(&Keys),
+    components(schemas(Problem))
+)]
+struct Base;
+
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, document: &mut OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let header = ApiKeyValue::with_description("x-admin-key", "security.admin_key");
+        components.add_security_scheme("admin_key", SecurityScheme::ApiKey(ApiKey::Header(header)));
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    }
+}
+
+pub(super) fn base() -> OpenApi {
+    Base::openapi()
+}
+
+pub(super) fn router() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::new().routes(routes!(show))
+}
+
+/// Hands the finished description to its route.
+pub(super) fn described_by(document: &OpenApi) -> Extension<Document> {
+    let text = document
+        .to_json()
+        .expect("a description made of texts and maps with text keys is always JSON");
+    Extension(Document(text.into()))
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Document(Arc<str>);
+
+/// This description.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "operations",
+    responses(
+        (status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = String),
+        Guarded
+    )
+)]
+async fn show(Extension(Document(text)): Extension<Document>) -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        text.to_string(),
+    )
+}

@@ -1,0 +1,60 @@
+//! Parameters of the path and the query, and what is wrong with them.
+
+use axum::extract::{FromRequestParts, Path, Query};
+use axum::http::request::Parts;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+use windlass::JobId;
+
+use super::Problem;
+use super::body::{field, remedy};
+
+/// The query as `T`.
+#[derive(Debug)]
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = Query::<T>::try_from_uri(&parts.uri).map_err(|error| {
+            let told = std::error::Error::source(&error)
+                .map_or_else(|| error.to_string(), ToString::to_string);
+            let (path, told) = match told.split_once(": ") {
+                Some((path, told)) => (path, told),
+                None => ("", &*told),
+            };
+            Problem::invalid_parameter(field(path, told), remedy(told))
+        })?;
+        Ok(Self(query.0))
+    }
+}
+
+/// The job that the path names.
+#[derive(Debug)]
+pub(super) struct Id(pub(super) JobId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::invalid_parameter("id", "is not text"))?;
+        text.parse()
+            .map(Self)
+            .map_err(|error: windlass::model::InvalidId| {
+                Problem::invalid_parameter("id", error.to_string())
+            })
+    }
+}
+
+/// On whose behalf.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Scope {
+    /// Only if the job is this tenant's; another one's is answered as if it were not there.
+    pub(super) tenant: Option<String>,
+}
