@@ -1,6 +1,7 @@
 //! The product.
 
 pub mod api;
+pub mod config;
 pub mod platform;
 pub mod services;
 pub mod telemetry;

@@ -1,0 +1,150 @@
+//! Configuration: composes each room's options from defaults < file < environment < flags.
+//!
+//! `config/default.toml` is part of the program and names every key there is; that is what makes an
+//! unknown key an error wherever it comes from. This is the only room that reads the environment.
+
+mod error;
+mod layers;
+mod settings;
+mod unknown;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::api::{SecurityOptions, ServerOptions};
+use crate::telemetry::LogOptions;
+
+pub use error::Error;
+pub use settings::Setting;
+
+/// Every setting of the program. `Debug` shows no secret.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the API listens, and its bounds.
+    pub server: ServerOptions,
+    /// Who may use it.
+    pub security: SecurityOptions,
+    /// Where the data is.
+    pub database: DatabaseOptions,
+    /// How jobs are run.
+    pub engine: EngineOptions,
+    /// How long finished jobs are kept.
+    pub retention: RetentionOptions,
+    /// What is logged.
+    pub log: LogOptions,
+    /// All of it as an operator may see it.
+    #[serde(skip)]
+    pub settings: Vec<Setting>,
+}
+
+/// Where the data is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseOptions {
+    /// `sqlite:<file>` or `postgres://..`; holds a password.
+    pub url: SecretString,
+    /// The most connections.
+    pub max_connections: u32,
+    /// How long one statement may take.
+    pub statement_timeout_ms: u64,
+}
+
+/// Which database a URL means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseKind {
+    /// A server.
+    Postgres,
+    /// One file.
+    Sqlite(PathBuf),
+}
+
+/// A URL that means no database. The URL itself is not repeated: it may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be sqlite:<file> or postgres://user:password@host:5432/name")]
+pub struct InvalidUrl;
+
+/// How jobs are run.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineOptions {
+    /// The queues this process serves, and how many of each one's jobs it runs at once.
+    pub queues: BTreeMap<String, u32>,
+    /// How long a lease lasts.
+    pub lease_ms: u64,
+    /// How long running jobs may go on after SIGTERM.
+    pub grace_ms: u64,
+    /// The longest time between two looks at an idle queue.
+    pub poll_ms: u64,
+    /// After how many crashes of its process a job is set aside.
+    pub max_crashes: u16,
+}
+
+/// How long finished jobs are kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionOptions {
+    /// Completed ones.
+    pub completed_days: NonZeroU32,
+    /// Cancelled ones.
+    pub cancelled_days: NonZeroU32,
+    /// Dead ones.
+    pub dead_days: NonZeroU32,
+}
+
+/// Where settings come from, besides the defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// A file; if none, what `METACHAT_JOBS_CONFIG` names.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: BTreeMap<String, String>,
+    /// Flags: key and value, such as `("server.port", "3011")`.
+    pub flags: Vec<(String, String)>,
+}
+
+impl Sources {
+    /// The environment of this process; values that are not text are left out.
+    pub fn from_process() -> Self {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self {
+            environment: std::env::vars_os().filter_map(text).collect(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Config {
+    /// Reads every layer and checks the whole.
+    pub fn load(sources: &Sources) -> Result<Self, Error> {
+        let tree = layers::read(sources)?;
+        let settings = settings::list(&tree);
+        let mut config: Self = layers::decode(tree)?;
+        validate::check(&config)?;
+        config.settings = settings;
+        Ok(config)
+    }
+}
+
+impl DatabaseOptions {
+    /// Which database the URL means.
+    pub fn kind(&self) -> Result<DatabaseKind, InvalidUrl> {
+        let url = self.url.expose_secret();
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(DatabaseKind::Postgres);
+        }
+        let file = url.strip_prefix("sqlite:").ok_or(InvalidUrl)?;
+        let file = file.strip_prefix("//").unwrap_or(file);
+        if file.is_empty() || file.contains('?') {
+            return Err(InvalidUrl);
+        }
+        Ok(DatabaseKind::Sqlite(PathBuf::from(file)))
+    }
+}

@@ -1,0 +1,89 @@
+//! What types alone cannot say of the settings.
+
+use secrecy::ExposeSecret;
+
+use super::{Config, Error};
+use crate::telemetry::level_filter;
+
+/// Below this a key can be guessed.
+const SHORTEST_KEY: usize = 16;
+
+pub(super) fn check(config: &Config) -> Result<(), Error> {
+    at_least_one(&[
+        (
+            "server.request_body_limit_bytes",
+            config.server.request_body_limit_bytes as u64,
+        ),
+        (
+            "server.request_timeout_ms",
+            config.server.request_timeout_ms,
+        ),
+        (
+            "database.max_connections",
+            u64::from(config.database.max_connections),
+        ),
+        (
+            "database.statement_timeout_ms",
+            config.database.statement_timeout_ms,
+        ),
+        ("engine.poll_ms", config.engine.poll_ms),
+        ("engine.max_crashes", u64::from(config.engine.max_crashes)),
+    ])?;
+    admin_key(config)?;
+    database_url(config)?;
+    engine(config)?;
+    level_filter(&config.log.level)
+        .map(drop)
+        .map_err(|error| Error::invalid("log.level", error.to_string()))
+}
+
+fn at_least_one(numbers: &[(&str, u64)]) -> Result<(), Error> {
+    match numbers.iter().find(|(_, number)| *number == 0) {
+        Some((key, _)) => Err(Error::invalid(key, "is 0; use at least 1")),
+        None => Ok(()),
+    }
+}
+
+fn admin_key(config: &Config) -> Result<(), Error> {
+    let key = config.security.admin_key.expose_secret();
+    if key.is_empty() || (key.len() >= SHORTEST_KEY && key.bytes().all(|b| b.is_ascii_graphic())) {
+        return Ok(());
+    }
+    let problem = format!(
+        "must be at least {SHORTEST_KEY} printable ASCII characters without spaces; make one with \
+         `openssl rand -hex 32`"
+    );
+    Err(Error::invalid("security.admin_key", problem))
+}
+
+fn database_url(config: &Config) -> Result<(), Error> {
+    config
+        .database
+        .kind()
+        .map(drop)
+        .map_err(|error| Error::invalid("database.url", error.to_string()))
+}
+
+fn engine(config: &Config) -> Result<(), Error> {
+    let engine = &config.engine;
+    if engine.lease_ms < 1000 {
+        let problem =
+            "is shorter than a second; leases are renewed at a third of it, use 1000 or more";
+        return Err(Error::invalid("engine.lease_ms", problem));
+    }
+    for (queue, slots) in &engine.queues {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "_-.:/".contains(c);
+        let key = format!("engine.queues.{queue}");
+        if queue.is_empty() || queue.len() > 128 || !queue.chars().all(fits) {
+            let problem = "a queue's name is 1 to 128 letters, digits and _ - . : /";
+            return Err(Error::invalid(&key, problem));
+        }
+        if *slots > 10_000 {
+            return Err(Error::invalid(
+                &key,
+                "is more than 10000 jobs at once; use fewer",
+            ));
+        }
+    }
+    Ok(())
+}
