@@ -1,6 +1,8 @@
 //! The product.
 
 pub mod api;
+pub mod cli;
+pub mod compose;
 pub mod config;
 pub mod platform;
 pub mod services;

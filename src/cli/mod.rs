@@ -1,0 +1,142 @@
+//! `jobctl`, the operator's tool. It works on the database itself, so it works when no process does.
+//!
+//! One command, one file: plain arguments and a [`Printer`] in, a [`Failure`] or nothing out. Data
+//! goes to stdout and talk to stderr; with `--json` data is JSON. It exits with 0 when it is done, 1
+//! when it failed, 2 when it was asked wrongly and 3 when there is no such thing.
+
+mod cancel;
+mod discard;
+mod doctor;
+mod enqueue;
+mod failure;
+mod list;
+mod migrate;
+mod printer;
+mod queues;
+mod requeue;
+mod show;
+mod view;
+mod workers;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use windlass::Client;
+use windlass::engine::Catalogue;
+
+use crate::compose;
+use crate::config::{Config, Sources};
+
+pub use failure::{Exit, Failure};
+pub use printer::Printer;
+
+/// Looks after the jobs of metachat-jobs.
+#[derive(Debug, Parser)]
+#[command(name = "jobctl", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    /// Where settings come from.
+    #[command(flatten)]
+    pub settings: SettingArgs,
+    /// Print data as JSON.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Where settings come from.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct SettingArgs {
+    /// A TOML file of settings.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The database: sqlite:<file> or postgres://user:password@host:5432/name. Better set
+    /// DATABASE_URL: others can see the arguments of a process.
+    #[arg(long, global = true, value_name = "URL")]
+    pub database: Option<String>,
+    /// One setting, such as server.port=3011; may be repeated.
+    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = setting)]
+    pub set: Vec<(String, String)>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Enqueue a job
+    Enqueue(enqueue::Args),
+    /// List jobs, newest first
+    List(list::Args),
+    /// Show a job and its attempts
+    Show(show::Args),
+    /// Make a job available now: revive a finished one, run a waiting one at once
+    Requeue(requeue::Args),
+    /// Stop a job, or ask it to stop if it runs
+    Cancel(cancel::Args),
+    /// Set an unfinished job aside as a dead letter
+    Discard(discard::Args),
+    /// Show how each queue stands
+    Queues,
+    /// Show the processes that run jobs
+    Workers,
+    /// Bring the database's schema to this program's version
+    Migrate,
+    /// Check the settings, the database and what may go wrong
+    Doctor,
+}
+
+impl SettingArgs {
+    /// The layers they make, over the given environment.
+    #[must_use]
+    pub fn over(self, mut sources: Sources) -> Sources {
+        sources.file = self.config.or(sources.file);
+        sources.flags.extend(self.set);
+        if let Some(url) = self.database {
+            sources.flags.push(("database.url".to_owned(), url));
+        }
+        sources
+    }
+}
+
+/// Does one command and tells how it went. `kinds` is what may be enqueued.
+pub async fn run(cli: Cli, sources: Sources, kinds: Catalogue, printer: &mut Printer) -> Exit {
+    let done = dispatch(cli, sources, kinds, printer).await;
+    match done {
+        Ok(()) => Exit::Done,
+        Err(failure) => failure.report(printer),
+    }
+}
+
+async fn dispatch(
+    cli: Cli,
+    sources: Sources,
+    kinds: Catalogue,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let sources = cli.settings.over(sources);
+    if matches!(cli.command, Command::Doctor) {
+        return doctor::run(&sources, printer).await;
+    }
+    let config = Config::load(&sources)?;
+    let database = compose::open(&config.database)?;
+    let client = Client::new(database.store.clone()).with_catalogue(kinds);
+    match cli.command {
+        Command::Enqueue(args) => enqueue::run(&client, args, printer).await,
+        Command::List(args) => list::run(&client, args, printer).await,
+        Command::Show(args) => show::run(&client, args, printer).await,
+        Command::Requeue(args) => requeue::run(&client, args, printer).await,
+        Command::Cancel(args) => cancel::run(&client, args, printer).await,
+        Command::Discard(args) => discard::run(&client, args, printer).await,
+        Command::Queues => queues::run(&client, printer).await,
+        Command::Workers => workers::run(&client, printer).await,
+        Command::Migrate => migrate::run(&database, printer).await,
+        Command::Doctor => unreachable!("the doctor has been called before settings were read"),
+    }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "expected KEY=VALUE, such as server.port=3011".to_owned())
+}

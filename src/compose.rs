@@ -1,0 +1,141 @@
+//! Puts the parts together for the two programs: the database that a URL means, the store in it, the
+//! engine's options, the API.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use windlass::db::{Db, Sqlite, SqliteOptions};
+use windlass::engine::{EngineOptions, Retention};
+use windlass::store::Migrated;
+use windlass::store::sqlite::SqliteStore;
+use windlass::{Client, Store};
+
+use crate::api::{self, ApiState};
+use crate::config::{Config, DatabaseKind, DatabaseOptions};
+use crate::platform::{Platform, Prepared};
+
+/// How long the database may take to answer when the program starts.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One database, which holds the jobs and the platform's data.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// For the platform's data.
+    pub db: Db,
+    /// For the jobs.
+    pub store: Arc<dyn Store>,
+}
+
+/// The database of these options. Connects when it is first used.
+pub fn open(options: &DatabaseOptions) -> anyhow::Result<Database> {
+    match options.kind()? {
+        DatabaseKind::Sqlite(file) => {
+            let sqlite = SqliteOptions {
+                max_readers: options.max_connections,
+                ..SqliteOptions::default()
+            };
+            let db = Sqlite::new(file, &sqlite);
+            Ok(Database {
+                store: Arc::new(SqliteStore::new(db.clone())),
+                db: Db::Sqlite(db),
+            })
+        }
+        DatabaseKind::Postgres => bail!("setting database.url: PostgreSQL is not built in yet"),
+    }
+}
+
+/// Makes sure, when the program starts, that the database answers and has this program's schema.
+/// Losing it later ends nothing: work waits.
+pub async fn prepare(database: &Database) -> anyhow::Result<()> {
+    tokio::time::timeout(PATIENCE, database.store.now())
+        .await
+        .unwrap_or_else(|_| Err(windlass::store::Error::timeout(PATIENCE)))
+        .context(
+            "setting database.url: the database cannot be reached; check that it runs, that the URL \
+             (DATABASE_URL) names it and that its folder or server lets this user in \
+             (`jobctl doctor` looks)",
+        )?;
+    let made = migrate(database).await?;
+    let (from, to) = (made.engine.from, made.engine.to);
+    tracing::info!(from, to, "the engine's schema is ready");
+    for warning in made.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
+}
+
+/// What [`migrate`] did, and what it saw.
+#[derive(Debug)]
+pub struct Made {
+    /// The engine's schema, before and now.
+    pub engine: Migrated,
+    /// What will not work as it stands on an existing platform's database, and what to do.
+    pub warnings: Vec<String>,
+}
+
+/// Brings the engine's tables to this program's version, and makes the platform's where there are
+/// none; an existing platform's are left as they are.
+pub async fn migrate(database: &Database) -> anyhow::Result<Made> {
+    let engine = database
+        .store
+        .migrate()
+        .await
+        .context("failed to bring the engine's tables to this program's version")?;
+    let platform = Platform::new(database.db.clone());
+    let warnings = match platform.prepare().await? {
+        Prepared::Ours => Vec::new(),
+        Prepared::Existing { warnings } => warnings,
+    };
+    Ok(Made { engine, warnings })
+}
+
+/// How the engine runs.
+pub fn engine_options(config: &Config) -> EngineOptions {
+    let days = |days: NonZeroU32| Duration::from_hours(24 * u64::from(days.get()));
+    let engine = &config.engine;
+    EngineOptions {
+        queues: engine
+            .queues
+            .iter()
+            .filter(|(_, slots)| **slots > 0)
+            .map(|(name, slots)| (name.clone(), *slots as usize))
+            .collect(),
+        lease: Duration::from_millis(engine.lease_ms),
+        grace: Duration::from_millis(engine.grace_ms),
+        poll: Duration::from_millis(engine.poll_ms),
+        max_crashes: engine.max_crashes,
+        retention: Retention {
+            completed: days(config.retention.completed_days),
+            cancelled: days(config.retention.cancelled_days),
+            dead: days(config.retention.dead_days),
+        },
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..EngineOptions::default()
+    }
+}
+
+/// Serves the API until `stop` fires, then finishes what it has begun.
+pub async fn serve_api(
+    config: &Config,
+    client: Client,
+    metrics: PrometheusHandle,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let state = ApiState::new(client, &config.server, &config.security, metrics)?;
+    let address = (config.server.bind, config.server.port);
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "settings server.bind and server.port: failed to listen on {}:{}; is another process \
+             there? (METACHAT_JOBS__SERVER__PORT)",
+            address.0, address.1
+        )
+    })?;
+    tracing::info!(address = %listener.local_addr()?, "API is listening");
+    api::serve(listener, api::app(state), stop).await?;
+    Ok(())
+}
