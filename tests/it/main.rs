@@ -1,5 +1,10 @@
 //! The product against real servers: `scripts/test`, or `scripts/services up` and `cargo test`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod api;
+mod cli;
+mod config;
+mod lines;
+mod log;
 mod platform;
 mod support;

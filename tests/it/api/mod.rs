@@ -1,0 +1,218 @@
+//! The API, request by request through its router: no port, a real store.
+
+mod bad_input;
+mod jobs;
+mod messages;
+mod openapi;
+mod operations;
+mod outages;
+mod secrets;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use metachat_jobs::api::{self, ApiState, SecurityOptions, ServerOptions};
+use metachat_jobs::telemetry;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tower::ServiceExt as _;
+use windlass::model::{Filter, Page};
+use windlass::store::Claim;
+use windlass::store::memory::MemoryStore;
+use windlass::{Client, Context, Job, JobId, JobRecord, Outcome, Registry, Store};
+
+pub(crate) const KEY: &str = "a-key-of-the-tests-0123456789";
+
+/// A job that anyone may enqueue.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Greet {
+    name: String,
+}
+
+impl Job for Greet {
+    const KIND: &'static str = "greet";
+    type Services = ();
+
+    async fn run(self, _: Context<()>) -> anyhow::Result<Outcome> {
+        Ok(Outcome::complete())
+    }
+}
+
+/// Takes what the kind that answers messages takes.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ProcessMessage {
+    tenant_id: String,
+    channel: String,
+    message: Message,
+    correlation_id: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Message {
+    id: String,
+    conversation_id: String,
+    content: Value,
+}
+
+impl Job for ProcessMessage {
+    const KIND: &'static str = "process_message";
+    type Services = ();
+
+    fn ordering_key(&self) -> Option<String> {
+        Some(self.message.conversation_id.clone())
+    }
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant_id)
+    }
+
+    async fn run(self, _: Context<()>) -> anyhow::Result<Outcome> {
+        Ok(Outcome::complete())
+    }
+}
+
+/// The kinds of these tests.
+pub(crate) fn kinds() -> windlass::engine::Catalogue {
+    Registry::new(())
+        .register::<Greet>()
+        .register::<ProcessMessage>()
+        .catalogue()
+}
+
+/// An API over a store of its own.
+pub(crate) struct Api {
+    pub(crate) client: Client,
+    pub(crate) metrics: PrometheusHandle,
+    router: Router,
+}
+
+/// What a request was answered with.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Api {
+    pub(crate) fn new() -> Self {
+        Self::over(Arc::new(MemoryStore::default()), Duration::from_secs(30))
+    }
+
+    pub(crate) fn over(store: Arc<dyn Store>, request_timeout: Duration) -> Self {
+        let client = Client::new(store).with_catalogue(kinds());
+        let server = ServerOptions {
+            bind: [127, 0, 0, 1].into(),
+            port: 0,
+            request_body_limit_bytes: 4 * 1024 * 1024,
+            request_timeout_ms: u64::try_from(request_timeout.as_millis()).unwrap(),
+        };
+        let security = SecurityOptions {
+            admin_key: KEY.into(),
+        };
+        let metrics = telemetry::recorder().unwrap().handle();
+        let state = ApiState::new(client.clone(), &server, &security, metrics.clone()).unwrap();
+        Self {
+            client,
+            metrics,
+            router: api::app(state),
+        }
+    }
+
+    /// A request with the key.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        self.call_with(method, path, &[], body).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    /// A request with the key and further headers.
+    pub(crate) async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("x-admin-key", KEY);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = match body {
+            Some(body) => request
+                .header("content-type", "application/json")
+                .body(Body::from(body.to_string())),
+            None => request.body(Body::empty()),
+        };
+        self.send(request.unwrap()).await
+    }
+
+    /// Exactly this request.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await;
+        let text = String::from_utf8(bytes.unwrap().to_vec()).unwrap();
+        Answer {
+            status,
+            headers,
+            text,
+        }
+    }
+
+    /// Every job there is.
+    pub(crate) async fn jobs(&self) -> Vec<JobRecord> {
+        let page = Page {
+            after: None,
+            limit: 1000,
+        };
+        self.client.list(&Filter::default(), page).await.unwrap()
+    }
+
+    pub(crate) async fn job(&self, id: JobId) -> JobRecord {
+        self.client.get(id, None).await.unwrap().unwrap()
+    }
+
+    /// Makes the oldest job of the default queue a running one.
+    pub(crate) async fn claim(&self) {
+        let claim = Claim {
+            queue: "default",
+            worker: "w",
+            limit: 1,
+            lease: Duration::from_mins(1),
+            now: None,
+        };
+        let claimed = self.client.store().claim(claim).await.unwrap();
+        assert_eq!(claimed.len(), 1);
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
+    }
+
+    pub(crate) fn id(&self) -> JobId {
+        self.json()["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}

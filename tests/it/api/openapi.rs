@@ -1,0 +1,37 @@
+use axum::body::Body;
+use axum::http::{Method, Request, StatusCode};
+
+use super::Api;
+
+#[tokio::test]
+async fn the_description_is_as_it_was_reviewed() {
+    let document = Api::new().get("/openapi.json").await;
+    assert_eq!(document.header("content-type"), Some("application/json"));
+    insta::assert_json_snapshot!("openapi", document.json());
+}
+
+/// Every route there is, is in the description; so this finds the one that someone left open.
+#[tokio::test]
+async fn every_route_but_health_asks_for_the_key() {
+    let api = Api::new();
+    let document = api.get("/openapi.json").await.json();
+    let mut guarded = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let request = Request::builder()
+                .method(method.clone())
+                .uri(path.replace("{id}", "0198f2c4-7d6e-7cc1-9d2b-3f1e0a5b6c7d"))
+                .body(Body::empty())
+                .unwrap();
+            let status = api.send(request).await.status;
+            if path.starts_with("/health") {
+                assert_eq!(status, StatusCode::OK, "{method} {path}");
+            } else {
+                assert_eq!(status, StatusCode::UNAUTHORIZED, "{method} {path}");
+                guarded += 1;
+            }
+        }
+    }
+    assert_eq!(guarded, 12, "routes that need the key");
+}

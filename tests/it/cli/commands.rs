@@ -1,0 +1,236 @@
+use std::path::Path;
+
+use clap::Parser as _;
+use metachat_jobs::cli::{self, Cli, Exit, Printer};
+use metachat_jobs::config::Sources;
+use serde_json::Value;
+
+use crate::api::kinds;
+use crate::lines::Lines;
+
+/// A database that `jobctl` works on.
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+struct Told {
+    exit: Exit,
+    out: String,
+    err: String,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let desk = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        assert_eq!(desk.run(&["migrate"]).await.exit, Exit::Done);
+        desk
+    }
+
+    fn file(&self) -> &Path {
+        self.folder.path()
+    }
+
+    async fn run(&self, args: &[&str]) -> Told {
+        let url = format!("sqlite:{}", self.file().join("jobs.db").display());
+        let words = ["jobctl", "--database", &url].into_iter();
+        let cli = Cli::try_parse_from(words.chain(args.iter().copied())).unwrap();
+        let (out, err) = (Lines::default(), Lines::default());
+        let mut printer = Printer::new(cli.json, out.clone(), err.clone());
+        let exit = cli::run(cli, Sources::default(), kinds(), &mut printer).await;
+        Told {
+            exit,
+            out: out.text(),
+            err: err.text(),
+        }
+    }
+
+    async fn json(&self, args: &[&str]) -> Value {
+        let told = self.run(&[args, &["--json"]].concat()).await;
+        assert_eq!(told.exit, Exit::Done, "{}", told.err);
+        serde_json::from_str(&told.out).unwrap()
+    }
+
+    async fn enqueue(&self, more: &[&str]) -> String {
+        let args = [&["enqueue", "greet", r#"{"name":"Ada"}"#], more].concat();
+        let told = self.run(&args).await;
+        assert_eq!(told.exit, Exit::Done, "{}", told.err);
+        told.out.trim().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_enqueued_shown_and_looked_after() {
+    let desk = Desk::new().await;
+    let more = [
+        "--priority",
+        "2",
+        "--tag",
+        "a",
+        "--tenant",
+        "acme",
+        "--correlation",
+        "c-1",
+    ];
+    let id = desk.enqueue(&more).await;
+
+    let job = desk.json(&["show", &id]).await;
+    assert_eq!(job["kind"], "greet");
+    assert_eq!(job["state"], "available");
+    assert_eq!(
+        (&job["priority"], &job["tenant_id"]),
+        (&2.into(), &"acme".into())
+    );
+    assert_eq!(job.get("args"), None, "args are not shown unasked");
+    let job = desk.json(&["show", &id, "--args"]).await;
+    assert_eq!(job["args"]["name"], "Ada");
+
+    let text = desk.run(&["show", &id]).await.out;
+    assert!(text.contains("state         available"), "{text}");
+    assert!(text.contains("correlation   c-1"), "{text}");
+    assert!(!text.contains("Ada"), "{text}");
+
+    let queues = desk.json(&["queues"]).await;
+    assert_eq!(queues[0]["available"], 1);
+    assert_eq!(desk.json(&["workers"]).await, Value::Array(Vec::new()));
+
+    assert_eq!(desk.json(&["cancel", &id]).await["status"], "done");
+    assert_eq!(desk.json(&["show", &id]).await["state"], "cancelled");
+    assert_eq!(desk.run(&["requeue", &id]).await.exit, Exit::Done);
+    assert_eq!(desk.run(&["discard", &id]).await.exit, Exit::Done);
+    assert_eq!(desk.json(&["show", &id]).await["state"], "dead");
+    let refused = desk.run(&["cancel", &id]).await;
+    assert_eq!(refused.exit, Exit::Failed);
+    assert!(
+        refused.err.contains("a dead job cannot be cancelled"),
+        "{}",
+        refused.err
+    );
+}
+
+#[tokio::test]
+async fn lists_are_filtered_and_paged() {
+    let desk = Desk::new().await;
+    let older = desk.enqueue(&["--tenant", "acme"]).await;
+    let newer = desk.enqueue(&["--delay-ms", "60000"]).await;
+
+    let page = desk.json(&["list", "--limit", "1"]).await;
+    assert_eq!(page["jobs"][0]["id"], newer.as_str());
+    let next = page["next"].as_str().unwrap();
+    let page = desk.json(&["list", "--limit", "1", "--after", next]).await;
+    assert_eq!(page["jobs"][0]["id"], older.as_str());
+    assert_eq!(page["next"], Value::Null);
+
+    let scheduled = desk.json(&["list", "--state", "scheduled,dead"]).await;
+    assert_eq!(scheduled["jobs"].as_array().unwrap().len(), 1);
+    let text = desk.run(&["list", "--tenant", "acme"]).await.out;
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.lines().next().unwrap().starts_with("ID"), "{text}");
+    assert!(!text.contains("Ada"), "{text}");
+}
+
+#[tokio::test]
+async fn a_unique_job_is_there_once() {
+    let desk = Desk::new().await;
+    let first = desk.enqueue(&["--unique", "k"]).await;
+    let second = desk
+        .run(&["enqueue", "greet", r#"{"name":"Bob"}"#, "--unique", "k"])
+        .await;
+    assert_eq!(second.out.trim(), first);
+    assert!(second.err.contains("was there already"), "{}", second.err);
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_refused_with_the_remedy() {
+    let desk = Desk::new().await;
+    let cases: [(&[&str], Exit, &str); 6] = [
+        (
+            &["enqueue", "nope"],
+            Exit::Usage,
+            "known are greet, process_message",
+        ),
+        (
+            &["enqueue", "greet", "{"],
+            Exit::Usage,
+            "args: not valid JSON: line 1, column 1",
+        ),
+        (
+            &["enqueue", "greet", "{}"],
+            Exit::Usage,
+            "missing field `name`",
+        ),
+        (
+            &["enqueue", "greet", r#"{"name":"x"}"#, "--queue", "a b"],
+            Exit::Usage,
+            "queue: must be",
+        ),
+        (
+            &["show", "0198f2c4-7d6e-7cc1-9d2b-3f1e0a5b6c7d"],
+            Exit::NotFound,
+            "check the id",
+        ),
+        (
+            &["--set", "server.prot=1", "list"],
+            Exit::Usage,
+            "did you mean server.port?",
+        ),
+    ];
+    for (args, exit, remedy) in cases {
+        let told = desk.run(args).await;
+        assert_eq!(told.exit, exit, "{args:?}: {}", told.err);
+        assert!(told.err.contains(remedy), "{args:?}: {}", told.err);
+        assert_eq!(told.out, "", "{args:?}: talk went to stdout");
+    }
+    assert_eq!(desk.json(&["list"]).await["jobs"], Value::Array(Vec::new()));
+
+    for args in [
+        &["enqueue", "greet", "{}", "--priority", "10"][..],
+        &["enqueue", "greet", "{}", "--delay-ms", "-5"],
+        &["list", "--state", "done"],
+        &["show", "42"],
+        &["--set", "server.port", "list"],
+    ] {
+        let words = ["jobctl"].into_iter().chain(args.iter().copied());
+        assert_eq!(
+            Cli::try_parse_from(words).unwrap_err().exit_code(),
+            2,
+            "{args:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn migrating_twice_changes_nothing() {
+    let desk = Desk::new().await;
+    let again = desk.run(&["migrate"]).await;
+    assert!(again.out.contains("already"), "{}", again.out);
+}
+
+#[tokio::test]
+async fn the_doctor_finds_a_healthy_database_well() {
+    let desk = Desk::new().await;
+    let report = desk.json(&["doctor"]).await;
+    let findings = report["findings"].as_array().unwrap();
+    let verdict = |check: &str| {
+        let found = findings.iter().find(|finding| finding["check"] == check);
+        found.unwrap_or_else(|| panic!("no {check} in {report}"))["verdict"].clone()
+    };
+    for check in [
+        "settings", "disk", "database", "clock", "schema", "wake-ups",
+    ] {
+        assert_eq!(verdict(check), "ok", "{check}");
+    }
+    assert_eq!(verdict("admin key"), "warn");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_a_missing_schema_and_says_what_to_do() {
+    let desk = Desk {
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let told = desk.run(&["doctor"]).await;
+    assert_eq!(told.exit, Exit::Failed);
+    assert!(told.out.contains("FAIL  schema"), "{}", told.out);
+    assert!(told.out.contains("run `jobctl migrate`"), "{}", told.out);
+}

@@ -1,0 +1,4 @@
+//! `jobctl`: as a process, and where it needs kinds of its own, in this one.
+
+mod commands;
+mod process;
