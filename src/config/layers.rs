@@ -13,8 +13,12 @@ const PREFIX: &str = "METACHAT_JOBS";
 const FILE_VARIABLE: &str = "METACHAT_JOBS_CONFIG";
 
 /// The names the platform has used for years, and the keys they mean.
-const PLATFORM_NAMES: [(&str, &str); 2] =
-    [("DATABASE_URL", "database.url"), ("LOG_LEVEL", "log.level")];
+const PLATFORM_NAMES: [(&str, &str); 4] = [
+    ("DATABASE_URL", "database.url"),
+    ("LOG_LEVEL", "log.level"),
+    ("OLLAMA_BASE_URL", "models.ollama.base_url"),
+    ("OLLAMA_MODEL", "models.ollama.chat_model"),
+];
 
 /// What the `config` crate calls it.
 const ENVIRONMENT: &str = "the environment";

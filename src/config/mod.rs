@@ -17,6 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::api::{SecurityOptions, ServerOptions};
+use crate::services::models::ModelOptions;
 use crate::telemetry::LogOptions;
 
 pub use error::Error;
@@ -36,6 +37,8 @@ pub struct Config {
     pub engine: EngineOptions,
     /// How long finished jobs are kept.
     pub retention: RetentionOptions,
+    /// Which models answer and embed.
+    pub models: ModelOptions,
     /// What is logged.
     pub log: LogOptions,
     /// All of it as an operator may see it.

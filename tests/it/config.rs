@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use metachat_jobs::config::{Config, Error, Sources};
+use metachat_jobs::services::models::ModelOptions;
 use secrecy::ExposeSecret as _;
 
 fn environment(variables: &[(&str, &str)]) -> Sources {
@@ -252,4 +253,24 @@ fn secrets_are_not_shown() {
     let shown = format!("{config:?}");
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("3010"), "what is no secret is shown");
+}
+
+#[test]
+fn a_rooms_own_defaults_are_those_of_the_file() {
+    let config = Config::load(&Sources::default()).unwrap();
+    assert_eq!(config.models, ModelOptions::default());
+}
+
+#[test]
+fn the_platforms_names_are_understood() {
+    let config = Config::load(&environment(&[
+        ("OLLAMA_BASE_URL", "http://gpu:11434"),
+        ("OLLAMA_MODEL", "qwen3"),
+        ("DATABASE_URL", ""),
+    ]))
+    .unwrap();
+    assert_eq!(config.models.ollama.base_url, "http://gpu:11434");
+    assert_eq!(config.models.ollama.chat_model, "qwen3");
+    let url = config.database.url.expose_secret();
+    assert_eq!(url, "sqlite:metachat-jobs.db", "empty is not set");
 }
