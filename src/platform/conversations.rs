@@ -168,6 +168,7 @@ impl Platform {
     ) -> Result<Recorded, Error> {
         let message = message(Direction::Inbound, new);
         let content = message.content.to_string();
+        let id = id.filter(|id| !id.is_empty());
         let external_id = message.external_id.as_deref();
         let key = match (id, external_id) {
             (Some(key), _) | (None, Some(key)) => ["key", key, ""],
@@ -282,6 +283,7 @@ fn message(direction: Direction, new: &NewMessage) -> Message {
         external_id: new
             .external_id
             .as_deref()
+            .filter(|id| !id.is_empty())
             .map(|id| text::storable(id).into_owned()),
         direction,
         from: text::storable(&new.from).into_owned(),

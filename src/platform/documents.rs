@@ -307,11 +307,9 @@ pub(super) struct NewChunkRow<'a> {
 
 impl From<DocumentRow> for Document {
     fn from(row: DocumentRow) -> Self {
-        let Value::Object(mut metadata) = row.metadata.0 else {
-            return Self::from(DocumentRow {
-                metadata: sqlx::types::Json(json!({})),
-                ..row
-            });
+        let mut metadata = match row.metadata.0 {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
         };
         let content = match metadata.remove("content") {
             Some(Value::String(content)) => Some(Private(content)),

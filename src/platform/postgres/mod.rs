@@ -479,9 +479,9 @@ impl Repository for PostgresRepository {
     }
 
     /// An approximate index first finds the nearest chunks of *all* tenants and then drops those of
-    /// others, so it may return too few of ours, or none. What it does return is right: whatever it
-    /// left out lies farther away. So when it returns fewer than asked for, all of the tenant's are
-    /// compared. This needs no particular index, nor a certain version of pgvector.
+    /// others, so it may return too few of ours, or none. When it returns fewer than asked for, all
+    /// of the tenant's chunks are compared. This is right with any index, or none, or a broken one,
+    /// and with any version of pgvector.
     async fn nearest(&self, tenant: &str, query: &[f32], top_k: u32) -> Result<Vec<HitRow>, Error> {
         let query = Vector::from(query.to_vec());
         let mut tx = self.reading(tenant).await?;

@@ -85,6 +85,17 @@ async fn a_message_without_any_id_is_known_by_what_it_says(platform: Platform) {
     assert!(!inbound(&platform, "acme", None, &message(&known, "hello", 1)).await);
     assert!(inbound(&platform, "acme", None, &message(&known, "hello", 2)).await);
     assert!(inbound(&platform, "acme", None, &message(&known, "hi", 1)).await);
+    let empty = NewMessage {
+        external_id: Some(String::new()),
+        ..message(&known, "hey", 1)
+    };
+    assert!(inbound(&platform, "acme", Some(""), &empty).await);
+    let other = NewMessage {
+        external_id: Some(String::new()),
+        ..message(&known, "ho", 1)
+    };
+    assert!(inbound(&platform, "acme", Some(""), &other).await);
+    assert!(!inbound(&platform, "acme", Some(""), &other).await);
 }
 
 async fn a_redelivery_under_another_id_is_known_by_its_external_id(platform: Platform) {

@@ -1,7 +1,8 @@
 use metachat_jobs::platform::{Error, Hit, Platform};
+use windlass::db::Db;
 
 use super::fixture::{chunk, document, ready, tenant, vector};
-use crate::support::{postgres, with_postgres};
+use crate::support::{postgres, sqlite, with_postgres};
 
 super::on_all!(
     the_nearest_chunks_come_first,
@@ -184,4 +185,31 @@ async fn a_small_tenant_finds_its_own_behind_a_big_ones_nearer_chunks() {
         assert_eq!(contents(&hits), ["first", "second"]);
     })
     .await;
+}
+
+/// The other way round, the index is asked once for each chunk: half a minute for ten thousand.
+#[tokio::test]
+async fn sqlite_asks_the_word_index_first_and_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = sqlite(folder.path());
+    let _ = Platform::new(db.clone()).prepare().await.unwrap();
+    let Db::Sqlite(db) = db else {
+        panic!("not SQLite")
+    };
+    let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(concat!(
+        "explain query plan ",
+        include_str!("../../../src/platform/sqlite/sql/keyword.sql")
+    ))
+    .fetch_all(db.readers())
+    .await
+    .unwrap();
+    let steps: Vec<_> = plan.iter().map(|(.., step)| step.as_str()).collect();
+    assert!(
+        steps[0].starts_with("SCAN chunks_fts VIRTUAL TABLE"),
+        "{steps:#?}"
+    );
+    assert!(
+        steps[1].starts_with("SEARCH c USING INTEGER PRIMARY KEY"),
+        "{steps:#?}"
+    );
 }

@@ -1,4 +1,5 @@
 -- Chunks that hold any of the words, best first. Called for retrieval.
+-- `cross join` keeps the order: the index is asked once, not once for each chunk of the tenant.
 select
     c.id as chunk_id,
     c."documentId" as document_id,
@@ -8,8 +9,8 @@ select
     c.metadata,
     -bm25(chunks_fts) as score
 from chunks_fts
-join chunks c on c.seq = chunks_fts.rowid
-join documents d on d.id = c."documentId"
+cross join chunks c on c.seq = chunks_fts.rowid
+cross join documents d on d.id = c."documentId"
 where chunks_fts match ?2
   and c."tenantId" = ?1
   and d."tenantId" = ?1
