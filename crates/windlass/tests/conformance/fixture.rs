@@ -11,7 +11,8 @@ use futures_util::FutureExt;
 use uuid::Uuid;
 use windlass::db;
 use windlass::model::{
-    AttemptOutcome, ClaimedJob, Enqueued, Finish, JobId, JobRecord, Lease, Recorded, State, Verdict,
+    AttemptOutcome, ClaimedJob, Enqueued, Finish, JobId, JobRecord, Lease, Recorded, RunAt, State,
+    Verdict,
 };
 use windlass::store::{Beat, Claim, Heartbeat, Rescue, Rescued, Store};
 use windlass::{Json, NewJob, Timestamp};
@@ -218,7 +219,7 @@ impl Fixture {
         match state {
             State::Available => self.add(job).await,
             State::Scheduled => {
-                let run_at = windlass::model::RunAt::At(hour);
+                let run_at = RunAt::At(hour);
                 self.add(NewJob { run_at, ..job }).await
             }
             State::Waiting => {
@@ -226,7 +227,7 @@ impl Fixture {
                 let first = job_with(|first| {
                     first.queue = String::from("first in line");
                     first.ordering_key.clone_from(&key);
-                    first.run_at = windlass::model::RunAt::At(hour);
+                    first.run_at = RunAt::At(hour);
                 });
                 self.add(first).await;
                 let ordering_key = key;

@@ -260,7 +260,8 @@ macro_rules! store_conformance {
                 a_rolled_back_finish_leaves_the_lease,
                 every_verdict_can_join,
                 a_lost_lease_is_told_before_the_commit,
-                a_call_that_fails_half_way_leaves_nothing,
+                two_enqueues_stand_or_fall_together,
+                a_transaction_of_another_database_is_refused,
             }
             wakes {
                 an_enqueue_wakes_its_queue,

@@ -3,7 +3,7 @@
 use std::slice::from_ref;
 use std::time::Duration;
 
-use windlass::db::Tx;
+use windlass::db::{self, Tx};
 use windlass::model::{Conflict, Enqueued, Finish, Lease, Recorded, State, Unique, Verdict};
 use windlass::store::{Beat, Error};
 use windlass::{JobId, NewJob};
@@ -278,17 +278,41 @@ pub(crate) async fn a_lost_lease_is_told_before_the_commit(fx: &Fixture) {
     fx.complete(current).await;
 }
 
-pub(crate) async fn a_call_that_fails_half_way_leaves_nothing(fx: &Fixture) {
+pub(crate) async fn two_enqueues_stand_or_fall_together(fx: &Fixture) {
     if !can_join(fx).await {
         return;
     }
-    // The second of two enqueues in one transaction is undone together with the first.
     let (first, second) = (job(), job());
-    let mut tx = fx.begin().await;
-    enqueue_in(fx, &mut tx, from_ref(&first)).await;
-    enqueue_in(fx, &mut tx, from_ref(&second)).await;
-    drop(tx);
+    for commit in [false, true] {
+        let mut tx = fx.begin().await;
+        for job in [&first, &second] {
+            let answers = enqueue_in(fx, &mut tx, from_ref(job)).await;
+            assert_eq!(answers, [Enqueued::Inserted(job.id)]);
+        }
+        if commit {
+            tx.commit().await.unwrap();
+        } else {
+            drop(tx);
+            assert_eq!(fx.claim_ids().await, []);
+        }
+    }
+    assert_eq!(fx.claim_ids().await, [first.id, second.id]);
+}
+
+pub(crate) async fn a_transaction_of_another_database_is_refused(fx: &Fixture) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.db");
+    let other = db::Sqlite::new(path, &db::SqliteOptions::default());
+    let lease = running(fx).await;
+    let before = fx.get(lease.job).await;
+    let now = Some(fx.now());
+    let mut tx = other.begin().await.unwrap();
+    let refused = fx.store.enqueue_in(&mut tx, &[job()], now).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let finish = Finish::complete(lease, None);
+    let refused = fx.store.finish_in(&mut tx, &finish, now).await;
+    assert!(refused.is_err(), "{refused:?}");
+    tx.rollback().await.unwrap();
+    assert_eq!(fx.get(lease.job).await, before);
     assert_eq!(fx.claim_ids().await, []);
-    assert_eq!(fx.enqueue(&[first, second]).await.len(), 2);
-    assert_eq!(fx.claim_ids().await.len(), 2);
 }
