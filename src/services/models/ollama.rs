@@ -97,6 +97,11 @@ impl Server {
         ))
     }
 
+    fn not_ollama(&self) -> Error {
+        let remedy = "check `ollama.base_url`: this is not an Ollama server";
+        Error::rejected(&self.name, "it does not know the request", remedy)
+    }
+
     fn stalled(&self) -> Error {
         Error::unavailable(&self.name, format!("it was silent for {:?}", self.idle))
     }
@@ -180,10 +185,7 @@ impl Embedder {
             let response = server.post("api/embeddings", &body).await?;
             if response.status() == StatusCode::NOT_FOUND {
                 let missing = server.lacks_model(response, &self.model).await;
-                return Err(missing.unwrap_or_else(|| {
-                    let remedy = "check `ollama.base_url`: this is not an Ollama server";
-                    Error::rejected(&server.name, "it knows neither way to embed", remedy)
-                }));
+                return Err(missing.unwrap_or_else(|| server.not_ollama()));
             }
             let response = http::check(&server.name, response)?;
             let Embedding { embedding } =
@@ -306,10 +308,7 @@ impl Chat {
             .map_err(|_| server.stalled())??;
         if response.status() == StatusCode::NOT_FOUND {
             let missing = server.lacks_model(response, &self.model).await;
-            return Err(missing.unwrap_or_else(|| {
-                let remedy = "check `ollama.base_url`: this is not an Ollama server";
-                Error::rejected(&server.name, "it cannot chat", remedy)
-            }));
+            return Err(missing.unwrap_or_else(|| server.not_ollama()));
         }
         http::check(&server.name, response)
     }
