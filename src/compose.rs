@@ -49,6 +49,17 @@ pub fn open(options: &DatabaseOptions) -> anyhow::Result<Database> {
     }
 }
 
+/// Refuses a file that is not there: opened, it would be made, and hide that another was meant.
+pub fn file_exists(options: &DatabaseOptions) -> anyhow::Result<()> {
+    match options.kind()? {
+        DatabaseKind::Sqlite(file) if !file.exists() => bail!(
+            "there is no {}: check database.url (DATABASE_URL), or make it with `jobctl migrate`",
+            file.display()
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// Makes sure, when the program starts, that the database answers and has this program's schema.
 /// Losing it later ends nothing: work waits.
 pub async fn prepare(database: &Database) -> anyhow::Result<()> {

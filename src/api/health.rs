@@ -86,6 +86,7 @@ struct Readiness {
 #[utoipa::path(
     get,
     path = "/health",
+    operation_id = "health",
     tag = "health",
     security(()),
     responses(
@@ -120,6 +121,7 @@ async fn show(State(state): State<ApiState>) -> Response {
 #[utoipa::path(
     get,
     path = "/health/live",
+    operation_id = "healthLive",
     tag = "health",
     security(()),
     responses((status = 200, description = "It does", body = Liveness))
@@ -132,6 +134,7 @@ async fn live() -> Json<Liveness> {
 #[utoipa::path(
     get,
     path = "/health/ready",
+    operation_id = "healthReady",
     tag = "health",
     security(()),
     responses(

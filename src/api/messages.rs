@@ -75,6 +75,7 @@ struct Envelope {
 #[utoipa::path(
     post,
     path = "/v1/messages",
+    operation_id = "enqueueMessage",
     tag = "messages",
     params(("idempotency-key" = Option<String>, Header, description = "Makes repeating the request harmless")),
     request_body = NewMessage,

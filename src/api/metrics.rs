@@ -21,6 +21,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 #[utoipa::path(
     get,
     path = "/metrics",
+    operation_id = "showMetrics",
     tag = "operations",
     responses(
         (status = 200, description = "Prometheus text format", body = String, content_type = "text/plain"),

@@ -109,3 +109,53 @@ fn trace_parent(headers: &HeaderMap) -> Option<String> {
         && hex(flags, 2);
     valid.then(|| text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_and_its_words_are_not_repeated() {
+        async fn broken() {
+            panic!("hunter2");
+        }
+        let app = Router::new()
+            .route("/", get(broken))
+            .layer(CatchPanicLayer::custom(answer_panic));
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let response = app.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 4096).await;
+        let body = String::from_utf8(body.unwrap().to_vec()).unwrap();
+        assert!(body.contains("/problems/internal"), "{body}");
+        assert!(!body.contains("hunter2"), "{body}");
+    }
+
+    #[test]
+    fn only_a_trace_parent_of_the_standards_form_is_carried_on() {
+        let read = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(TRACE_PARENT, text.parse().unwrap());
+            trace_parent(&headers)
+        };
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(read(good).as_deref(), Some(good));
+        for bad in [
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "",
+        ] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+}

@@ -64,6 +64,7 @@ pub(super) struct Document(Arc<str>);
 #[utoipa::path(
     get,
     path = "/openapi.json",
+    operation_id = "showDescription",
     tag = "operations",
     responses(
         (status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = String),

@@ -247,7 +247,10 @@ impl Problem {
     }
 
     fn unknown_kind(known: &str) -> Self {
-        let detail = format!("no job of this kind is known; known are {known}");
+        let detail = match known {
+            "" => "this program knows no kinds of jobs".to_owned(),
+            known => format!("no job of this kind is known; known are {known}"),
+        };
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "/problems/unknown-kind",

@@ -18,6 +18,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 
 /// How one queue stands.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Queue)]
 struct QueueView {
     queue: String,
     /// Due and unclaimed.
@@ -47,6 +48,7 @@ struct QueueList {
 #[utoipa::path(
     get,
     path = "/v1/queues",
+    operation_id = "listQueues",
     tag = "operations",
     responses((status = 200, description = "The queues", body = QueueList), Guarded)
 )]

@@ -18,6 +18,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 
 /// A process that runs jobs, as it last reported.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Worker)]
 struct WorkerView {
     /// Unique for each start of a process.
     id: String,
@@ -49,6 +50,7 @@ struct WorkerList {
 #[utoipa::path(
     get,
     path = "/v1/workers",
+    operation_id = "listWorkers",
     tag = "operations",
     responses((status = 200, description = "The workers", body = WorkerList), Guarded)
 )]

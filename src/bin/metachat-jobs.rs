@@ -14,7 +14,7 @@ use windlass::Client;
 
 /// All background work of a multi-tenant chat platform in one durable job engine.
 #[derive(Debug, Parser)]
-#[command(name = "metachat-jobs", version, about, arg_required_else_help = true)]
+#[command(name = "metachat-jobs", version, arg_required_else_help = true)]
 struct Cli {
     /// Where settings come from.
     #[command(flatten)]

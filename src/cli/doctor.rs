@@ -8,8 +8,9 @@ use serde::Serialize;
 use windlass::{Store, Timestamp};
 
 use super::{Exit, Failure, Printer};
-use crate::compose;
+use crate::compose::{self, Database};
 use crate::config::{Config, DatabaseKind, Setting, Sources};
+use crate::platform::{Platform, Prepared};
 
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,8 +57,10 @@ async fn examine(config: Config, report: &mut Report) {
     if let Ok(DatabaseKind::Sqlite(file)) = config.database.kind() {
         folder(&file, report);
     }
-    match compose::open(&config.database) {
-        Ok(opened) => database(&*opened.store, report).await,
+    let opened =
+        compose::file_exists(&config.database).and_then(|()| compose::open(&config.database));
+    match opened {
+        Ok(opened) => database(&opened, report).await,
         Err(error) => report.add("database", Verdict::Fail, format!("{error:#}")),
     }
     report.settings = config.settings;
@@ -97,7 +100,8 @@ fn folder(file: &Path, report: &mut Report) {
     }
 }
 
-async fn database(store: &dyn Store, report: &mut Report) {
+async fn database(database: &Database, report: &mut Report) {
+    let store = &*database.store;
     let asked = Instant::now();
     let answer = tokio::time::timeout(PATIENCE, store.now()).await;
     let now = match answer {
@@ -113,6 +117,7 @@ async fn database(store: &dyn Store, report: &mut Report) {
     report.add("database", Verdict::Ok, answered);
     clock(now, took, report);
     schema(store, report).await;
+    platform(&Platform::new(database.db.clone()), report).await;
     wake_ups(store, report);
 }
 
@@ -152,6 +157,33 @@ async fn schema(store: &dyn Store, report: &mut Report) {
             Verdict::Fail,
             format!("{error}; run `jobctl migrate`"),
         ),
+    }
+}
+
+/// The platform's tables, and what they need of the server: pgvector.
+async fn platform(platform: &Platform, report: &mut Report) {
+    let looked = tokio::time::timeout(PATIENCE, platform.rehearse()).await;
+    match looked {
+        Ok(Ok(Prepared::Ours)) => {
+            report.add("platform", Verdict::Ok, "its tables are ours to keep");
+        }
+        Ok(Ok(Prepared::Existing { warnings })) => {
+            report.add(
+                "platform",
+                Verdict::Ok,
+                "its tables are there, and are not touched",
+            );
+            for warning in warnings {
+                report.add("platform", Verdict::Warn, warning);
+            }
+        }
+        Ok(Err(error)) => report.add("platform", Verdict::Fail, error.to_string()),
+        Err(_) => {
+            let detail = format!(
+                "did not answer within {PATIENCE:?}; another process may be making its tables"
+            );
+            report.add("platform", Verdict::Warn, detail);
+        }
     }
 }
 

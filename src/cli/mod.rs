@@ -32,7 +32,7 @@ pub use printer::Printer;
 
 /// Looks after the jobs of metachat-jobs.
 #[derive(Debug, Parser)]
-#[command(name = "jobctl", version, about, arg_required_else_help = true)]
+#[command(name = "jobctl", version, arg_required_else_help = true)]
 pub struct Cli {
     /// Where settings come from.
     #[command(flatten)]
@@ -118,6 +118,9 @@ async fn dispatch(
         return doctor::run(&sources, printer).await;
     }
     let config = Config::load(&sources)?;
+    if !matches!(cli.command, Command::Migrate) {
+        compose::file_exists(&config.database)?;
+    }
     let database = compose::open(&config.database)?;
     let client = Client::new(database.store.clone()).with_catalogue(kinds);
     match cli.command {

@@ -66,7 +66,12 @@ impl Platform {
     /// Makes the tables in an empty database. On an existing platform it changes nothing and only
     /// looks whether everything needed is there.
     pub async fn prepare(&self) -> Result<Prepared, Error> {
-        self.repository.prepare().await
+        self.repository.prepare(true).await
+    }
+
+    /// What [`Platform::prepare`] would find and do; nothing of it remains.
+    pub async fn rehearse(&self) -> Result<Prepared, Error> {
+        self.repository.prepare(false).await
     }
 
     /// Begins a transaction for one tenant.

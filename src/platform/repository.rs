@@ -22,7 +22,7 @@ use super::{ChannelType, Error};
 /// missing is [`Error::NotFound`], unless it returns whether it found it.
 #[async_trait]
 pub(super) trait Repository: fmt::Debug + Send + Sync {
-    async fn prepare(&self) -> Result<Prepared, Error>;
+    async fn prepare(&self, keep: bool) -> Result<Prepared, Error>;
     async fn enter(&self, tx: &mut Tx, tenant: &str) -> Result<(), Error>;
 
     async fn create_tenant(

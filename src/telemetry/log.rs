@@ -106,6 +106,8 @@ struct Line<'a> {
     pid: u32,
     hostname: &'a str,
     scope: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Value>,
     #[serde(flatten)]
     fields: Map<String, Value>,
 }
@@ -150,6 +152,7 @@ where
             pid: self.pid,
             hostname: &self.hostname,
             scope: event.metadata().target(),
+            message: fields.remove("message"),
             fields,
         };
         let line = serde_json::to_string(&line).map_err(|_| fmt::Error)?;

@@ -94,6 +94,7 @@ pub(super) struct BatchAnswer {
 #[utoipa::path(
     post,
     path = "/v1/jobs",
+    operation_id = "enqueueJob",
     tag = "jobs",
     params(("idempotency-key" = Option<String>, Header, description = "Makes repeating the request harmless")),
     request_body = NewJobRequest,
@@ -125,6 +126,7 @@ pub(super) async fn create(
 #[utoipa::path(
     post,
     path = "/v1/jobs/batch",
+    operation_id = "enqueueJobs",
     tag = "jobs",
     params(("idempotency-key" = Option<String>, Header, description = "Makes repeating the request harmless")),
     request_body = BatchRequest,

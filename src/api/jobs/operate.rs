@@ -34,6 +34,7 @@ enum ChangeStatus {
 #[utoipa::path(
     post,
     path = "/v1/jobs/{id}/requeue",
+    operation_id = "requeueJob",
     tag = "jobs",
     params(("id" = String, Path, format = Uuid), Scope),
     responses(
@@ -56,6 +57,7 @@ pub(super) async fn requeue(
 #[utoipa::path(
     post,
     path = "/v1/jobs/{id}/cancel",
+    operation_id = "cancelJob",
     tag = "jobs",
     params(("id" = String, Path, format = Uuid), Scope),
     responses(
@@ -79,6 +81,7 @@ pub(super) async fn cancel(
 #[utoipa::path(
     post,
     path = "/v1/jobs/{id}/discard",
+    operation_id = "discardJob",
     tag = "jobs",
     params(("id" = String, Path, format = Uuid), Scope),
     responses(

@@ -16,6 +16,7 @@ const DEFAULT_PAGE: u32 = 50;
 
 /// A job as it stands.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Job)]
 pub(super) struct JobView {
     #[schema(value_type = String, format = Uuid)]
     id: JobId,
@@ -75,6 +76,7 @@ pub(super) struct JobDetail {
 
 /// One attempt of a job.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Attempt)]
 struct AttemptView {
     /// Counted from 1; snoozed, released and crashed attempts are not counted.
     attempt: u16,
@@ -93,6 +95,7 @@ struct AttemptView {
 
 /// What went wrong.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AttemptError)]
 struct AttemptErrorView {
     message: String,
     /// Its causes, outermost first.
@@ -146,6 +149,7 @@ pub(super) struct ShowParams {
 #[utoipa::path(
     get,
     path = "/v1/jobs",
+    operation_id = "listJobs",
     tag = "jobs",
     params(ListParams),
     responses((status = 200, description = "One page", body = JobPage), Guarded)
@@ -183,6 +187,7 @@ pub(super) async fn list(
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}",
+    operation_id = "showJob",
     tag = "jobs",
     params(("id" = String, Path, format = Uuid), ShowParams),
     responses(

@@ -71,8 +71,8 @@ fn found(rows: u64, what: &'static str) -> Result<(), Error> {
 
 #[async_trait]
 impl Repository for PostgresRepository {
-    async fn prepare(&self) -> Result<Prepared, Error> {
-        schema::prepare(self.db.pool()).await
+    async fn prepare(&self, keep: bool) -> Result<Prepared, Error> {
+        schema::prepare(self.db.pool(), keep).await
     }
 
     async fn enter(&self, tx: &mut Tx, tenant: &str) -> Result<(), Error> {

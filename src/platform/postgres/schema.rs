@@ -9,7 +9,7 @@ use super::sql;
 
 /// Looks and acts under one lock and in one transaction: of several processes that start on an empty
 /// database one makes the tables, and if that fails, nothing of it remains.
-pub(super) async fn prepare(pool: &PgPool) -> Result<Prepared, Error> {
+pub(super) async fn prepare(pool: &PgPool, keep: bool) -> Result<Prepared, Error> {
     let mut tx = pool.begin().await?;
     sqlx::query(sql::PREPARE_LOCK).execute(&mut *tx).await?;
     let ours = !tables(&mut tx, &[HISTORY]).await?.is_empty();
@@ -26,7 +26,9 @@ pub(super) async fn prepare(pool: &PgPool) -> Result<Prepared, Error> {
         return Err(Error::Schema { problems });
     }
     if ours || empty {
-        tx.commit().await?;
+        if keep {
+            tx.commit().await?;
+        }
         return Ok(Prepared::Ours);
     }
     let warnings = warnings(&mut tx).await?;

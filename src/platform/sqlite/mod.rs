@@ -50,8 +50,8 @@ fn found(rows: u64, what: &'static str) -> Result<(), Error> {
 
 #[async_trait]
 impl Repository for SqliteRepository {
-    async fn prepare(&self) -> Result<Prepared, Error> {
-        schema::prepare(&self.db).await
+    async fn prepare(&self, keep: bool) -> Result<Prepared, Error> {
+        schema::prepare(&self.db, keep).await
     }
 
     /// SQLite has no row security; the statements name the tenant anyway.

@@ -10,7 +10,7 @@ use super::super::schema::{HISTORY, Prepared, TABLES, missing};
 use super::sql;
 
 /// Looks and acts in one transaction that holds the write lock.
-pub(super) async fn prepare(db: &Sqlite) -> Result<Prepared, Error> {
+pub(super) async fn prepare(db: &Sqlite, keep: bool) -> Result<Prepared, Error> {
     let mut tx = db.writer().begin_with("begin immediate").await?;
     let ours = !tables(&mut tx, &[HISTORY]).await?.is_empty();
     let empty = tables(&mut tx, &TABLES).await?.is_empty();
@@ -25,7 +25,9 @@ pub(super) async fn prepare(db: &Sqlite) -> Result<Prepared, Error> {
     if !problems.is_empty() {
         return Err(Error::Schema { problems });
     }
-    tx.commit().await?;
+    if keep {
+        tx.commit().await?;
+    }
     Ok(if ours || empty {
         Prepared::Ours
     } else {

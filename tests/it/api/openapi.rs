@@ -10,6 +10,21 @@ async fn the_description_is_as_it_was_reviewed() {
     insta::assert_json_snapshot!("openapi", document.json());
 }
 
+#[tokio::test]
+async fn every_operation_has_a_name_of_its_own() {
+    let document = Api::new().get("/openapi.json").await.json();
+    let paths = document["paths"].as_object().unwrap();
+    let mut names: Vec<_> = paths
+        .values()
+        .flat_map(|item| item.as_object().unwrap().values())
+        .map(|operation| operation["operationId"].as_str().unwrap())
+        .collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all, "{names:?}");
+}
+
 /// Every route there is, is in the description; so this finds the one that someone left open.
 #[tokio::test]
 async fn every_route_but_health_asks_for_the_key() {

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::PathBuf;
 
 use clap::Parser as _;
 use metachat_jobs::cli::{self, Cli, Exit, Printer};
@@ -28,12 +28,12 @@ impl Desk {
         desk
     }
 
-    fn file(&self) -> &Path {
-        self.folder.path()
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("jobs.db")
     }
 
     async fn run(&self, args: &[&str]) -> Told {
-        let url = format!("sqlite:{}", self.file().join("jobs.db").display());
+        let url = format!("sqlite:{}", self.file().display());
         let words = ["jobctl", "--database", &url].into_iter();
         let cli = Cli::try_parse_from(words.chain(args.iter().copied())).unwrap();
         let (out, err) = (Lines::default(), Lines::default());
@@ -217,7 +217,7 @@ async fn the_doctor_finds_a_healthy_database_well() {
         found.unwrap_or_else(|| panic!("no {check} in {report}"))["verdict"].clone()
     };
     for check in [
-        "settings", "disk", "database", "clock", "schema", "wake-ups",
+        "settings", "disk", "database", "clock", "schema", "platform", "wake-ups",
     ] {
         assert_eq!(verdict(check), "ok", "{check}");
     }
@@ -229,8 +229,25 @@ async fn the_doctor_finds_a_missing_schema_and_says_what_to_do() {
     let desk = Desk {
         folder: tempfile::tempdir().unwrap(),
     };
-    let told = desk.run(&["doctor"]).await;
-    assert_eq!(told.exit, Exit::Failed);
-    assert!(told.out.contains("FAIL  schema"), "{}", told.out);
-    assert!(told.out.contains("run `jobctl migrate`"), "{}", told.out);
+    std::fs::write(desk.file(), b"").unwrap();
+    for _ in 0..2 {
+        let told = desk.run(&["doctor"]).await;
+        assert_eq!(told.exit, Exit::Failed);
+        assert!(told.out.contains("FAIL  schema"), "{}", told.out);
+        assert!(told.out.contains("run `jobctl migrate`"), "{}", told.out);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_not_made_by_looking() {
+    let desk = Desk {
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let listed = desk.run(&["list"]).await;
+    assert_eq!(listed.exit, Exit::Failed);
+    assert!(listed.err.contains("jobctl migrate"), "{}", listed.err);
+    let doctor = desk.run(&["doctor"]).await;
+    assert_eq!(doctor.exit, Exit::Failed);
+    assert!(doctor.out.contains("FAIL  database"), "{}", doctor.out);
+    assert!(!desk.file().exists());
 }

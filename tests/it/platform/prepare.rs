@@ -48,6 +48,18 @@ async fn an_empty_database_gets_its_tables_once_however_many_start() {
 }
 
 #[tokio::test]
+async fn a_rehearsal_makes_nothing() {
+    with_postgres(async |url| {
+        let db = postgres(&url, &[]);
+        let before = relations(&db).await;
+        let rehearsed = Platform::new(db.clone()).rehearse().await.unwrap();
+        assert_eq!(rehearsed, Prepared::Ours);
+        assert_eq!(relations(&db).await, before);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn an_existing_platform_is_not_touched() {
     with_postgres(async |url| {
         let db = make_existing(&url).await;
