@@ -113,17 +113,22 @@ pub(crate) async fn the_same_id_again_is_a_duplicate_and_changes_nothing(fx: &Fi
     assert_eq!(fx.get(before.id).await, before);
 }
 
-pub(crate) async fn the_same_id_twice_in_one_call_is_one_job(fx: &Fixture) {
-    let first = job_with(|job| job.args = json("1"));
-    let second = NewJob {
-        args: json("2"),
-        ..first.clone()
-    };
-    let id = first.id;
-    let answers = fx.enqueue(&[first, second]).await;
-    assert_eq!(answers, [Enqueued::Inserted(id), Enqueued::Duplicate(id)]);
-    assert_eq!(fx.get(id).await.args, json("1"));
-    assert_eq!(fx.claim_ids().await, [id]);
+pub(crate) async fn of_one_id_twice_in_one_call_the_first_counts(fx: &Fixture) {
+    for ordering_key in [None, Some("a".to_owned())] {
+        let first = job_with(|job| job.args = json("1"));
+        let second = NewJob {
+            args: json("2"),
+            ordering_key,
+            ..first.clone()
+        };
+        let id = first.id;
+        let answers = fx.enqueue(&[first, job(), second]).await;
+        assert_eq!(answers[0], Enqueued::Inserted(id));
+        assert_eq!(answers[2], Enqueued::Duplicate(id));
+        let stored = fx.get(id).await;
+        assert_eq!((stored.args, stored.ordering_key), (json("1"), None));
+        assert_eq!(fx.claim_ids().await.len(), 2);
+    }
 }
 
 pub(crate) async fn the_id_of_a_finished_job_is_a_duplicate(fx: &Fixture) {

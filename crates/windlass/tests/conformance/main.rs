@@ -40,7 +40,7 @@ macro_rules! store_conformance {
                 a_time_gone_by_means_now,
                 a_time_may_lie_at_the_end_of_all_time,
                 the_same_id_again_is_a_duplicate_and_changes_nothing,
-                the_same_id_twice_in_one_call_is_one_job,
+                of_one_id_twice_in_one_call_the_first_counts,
                 the_id_of_a_finished_job_is_a_duplicate,
                 one_id_enqueued_by_many_at_once_is_one_job,
                 no_jobs_are_no_fault,
