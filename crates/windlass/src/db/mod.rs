@@ -11,7 +11,9 @@ mod sqlite;
 mod tx;
 
 #[cfg(feature = "postgres")]
-pub use postgres::{Postgres, PostgresOptions};
+pub(crate) use postgres::PgConnector;
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresOptions, SettingsDelivery};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteOptions, Synchronous};
 pub use tx::Tx;

@@ -1,1 +1,427 @@
 //! PostgreSQL.
+//!
+//! Everything lives in the schema `jobs` (`migrations/postgres`): unfinished jobs in one table,
+//! finished ones in another that is partitioned. The statements are in `sql/`, one file each.
+//!
+//! - `lane`: connections, a few for each kind of work, each call bounded in time
+//! - `enqueue`, `keys`: making jobs durable, once
+//! - `claim`, `positions`: who gets what, without ever walking dead rows
+//! - `finish`, `leases`: how attempts end, or go on
+//! - `lines`: ordering keys
+//! - `operate`, `read`, `processes`: operators, readers, workers and leaders
+//! - `schema`, `maintain`: migrations, retention, repairs
+//! - `notify`, `listen`: wake-ups
+//!
+//! Locks are taken in one order everywhere, so that no two of our own transactions wait for each
+//! other: unique keys (by key), lines (by number), jobs (by id). Where a row may be locked by someone
+//! who holds nothing else, `skip locked` leaves it alone.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::PgConnection;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::{
+    Beat, Capabilities, Changed, Claim, Elect, Error, Heartbeat, Migrated, Prune, Rescue, Rescued,
+    Store, Wake, WakeReceiver, Waker,
+};
+use crate::db::{self, PgConnector, Postgres, PostgresOptions, SettingsDelivery};
+use crate::model::{
+    ClaimedJob, Enqueued, Event, Filter, Finish, JobId, JobRecord, Json, Lease, NewJob, Page,
+    QueueStats, Recorded, Timestamp, WorkerRecord,
+};
+
+mod claim;
+mod enqueue;
+mod finish;
+mod keys;
+mod lane;
+mod leases;
+mod lines;
+mod listen;
+mod maintain;
+mod notify;
+mod operate;
+mod positions;
+mod processes;
+mod read;
+mod rows;
+mod schema;
+mod sql;
+
+use lane::Lane;
+use lines::Freed;
+use notify::Notifier;
+use positions::Positions;
+
+/// How the store uses its database.
+#[derive(Debug, Clone)]
+pub struct PgStoreOptions {
+    /// `application_name` of the connections.
+    pub application_name: String,
+    /// How long one call may take, connecting included. Then it fails with a time-out, and its
+    /// connection is closed. Maintenance gets ten times as long.
+    pub call_timeout: Duration,
+    /// Connections for claims, for finishes and for enqueues, each; leases, reads and maintenance
+    /// have one or two besides. All are made when they are needed.
+    pub connections: usize,
+    /// How session settings reach the server; see there for poolers.
+    pub settings: SettingsDelivery,
+    /// Where to listen for wake-ups, if not at the database's own URL: past a pooler.
+    pub listen_url: Option<String>,
+    /// Days for which partitions are made in advance.
+    pub partitions_ahead: u16,
+}
+
+impl Default for PgStoreOptions {
+    fn default() -> Self {
+        Self {
+            application_name: "windlass".to_owned(),
+            call_timeout: Duration::from_secs(15),
+            connections: 2,
+            settings: SettingsDelivery::default(),
+            listen_url: None,
+            partitions_ahead: 14,
+        }
+    }
+}
+
+/// Plans made while a table is empty, or was never analysed, choose sequential scans and hash joins
+/// and are then kept: finishing a batch took seconds. Every statement here finds its rows by an
+/// index, so on these connections nothing else is allowed, and one plan serves for all parameters.
+const PLANS: [(&str, &str); 6] = [
+    ("enable_seqscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("plan_cache_mode", "force_generic_plan"),
+    // Locks are taken first and read under afterwards; a snapshot from before would see nothing.
+    ("default_transaction_isolation", "read committed"),
+];
+
+/// Jobs in PostgreSQL. Made with [`PgStore::connect`].
+#[derive(Debug)]
+pub struct PgStore {
+    shared: Arc<Shared>,
+    db: Postgres,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// For connections with time enough to migrate.
+    migrations: PgConnector,
+    claims: Lane,
+    finishes: Lane,
+    enqueues: Lane,
+    leases: Lane,
+    reads: Lane,
+    upkeep: Lane,
+    positions: Positions,
+    waker: Waker,
+    notifier: Arc<Notifier>,
+    hears: Arc<AtomicBool>,
+    partitions_ahead: i32,
+    /// The unique key up to which leftovers have been swept.
+    swept: Mutex<String>,
+    /// Ends the tasks when the store is dropped.
+    _running: DropGuard,
+}
+
+impl PgStore {
+    /// Makes a store without connecting: a database that is down now may be up when it is needed.
+    /// Must be called within a tokio runtime, which carries the store's own tasks.
+    ///
+    /// # Errors
+    ///
+    /// The URL cannot be used.
+    pub fn connect(url: &str, options: &PgStoreOptions) -> Result<Self, Error> {
+        let connector = |timeout: Duration| {
+            PgConnector::new(
+                url,
+                &PostgresOptions {
+                    application_name: options.application_name.clone(),
+                    statement_timeout: timeout,
+                    settings: PLANS.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec(),
+                    delivery: options.settings,
+                    ..PostgresOptions::default()
+                },
+            )
+        };
+        let timeout = options.call_timeout;
+        let usual = connector(timeout)?;
+        let lane = |connections| Lane::new(usual.clone(), connections, timeout);
+        let stop = CancellationToken::new();
+        let (waker, hears) = (Waker::default(), Arc::<AtomicBool>::default());
+        let notifier = Arc::<Notifier>::default();
+
+        let ears = listen::Ears {
+            pool: listener(url, options)?,
+            waker: waker.clone(),
+            hears: hears.clone(),
+        };
+        tokio::spawn(ears.run(stop.clone()));
+        tokio::spawn(notify::run(notifier.clone(), lane(1), stop.clone()));
+
+        let shared = Shared {
+            claims: lane(options.connections),
+            finishes: lane(options.connections),
+            enqueues: lane(options.connections),
+            leases: lane(2),
+            reads: lane(2),
+            upkeep: Lane::new(connector(timeout * 10)?, 1, timeout * 10),
+            migrations: connector(schema::LONGEST_MIGRATION)?,
+            positions: Positions::default(),
+            waker,
+            notifier,
+            hears,
+            partitions_ahead: options.partitions_ahead.into(),
+            swept: Mutex::default(),
+            _running: stop.drop_guard(),
+        };
+        let db = Postgres::new(
+            url,
+            &PostgresOptions {
+                application_name: options.application_name.clone(),
+                delivery: options.settings,
+                ..PostgresOptions::default()
+            },
+        )?;
+        Ok(Self {
+            shared: Arc::new(shared),
+            db,
+        })
+    }
+
+    /// Begins a transaction for [`Store::enqueue_in`] and [`Store::finish_in`]. A transaction of any
+    /// other pool on the same database does as well.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be reached.
+    pub async fn begin(&self) -> Result<db::Tx, Error> {
+        Ok(self.db.begin().await?)
+    }
+}
+
+fn listener(url: &str, options: &PgStoreOptions) -> Result<sqlx::PgPool, Error> {
+    let (url, delivery) = match &options.listen_url {
+        Some(direct) => (direct.as_str(), SettingsDelivery::Startup),
+        None => (url, options.settings),
+    };
+    let listener = PostgresOptions {
+        application_name: format!("{} listener", options.application_name),
+        max_connections: 1,
+        delivery,
+        ..PostgresOptions::default()
+    };
+    Ok(Postgres::new(url, &listener)?.pool().clone())
+}
+
+/// The connection of a transaction, if it is one of PostgreSQL.
+fn connection<'t>(tx: &'t mut db::Tx, verb: &'static str) -> Result<&'t mut PgConnection, Error> {
+    tx.postgres().ok_or(Error::Unsupported {
+        store: "postgres",
+        verb,
+    })
+}
+
+impl Shared {
+    /// Wakes whoever waits in this process.
+    fn wake(&self, queues: &BTreeSet<&str>, now: Option<Timestamp>) {
+        for queue in queues {
+            if now.is_some() {
+                self.positions.forget(queue);
+            }
+            self.waker.send(Wake::Queue((*queue).into()));
+        }
+    }
+
+    /// Makes jobs known that may be claimed at an old time now.
+    fn freed(&self, freed: &[Freed]) {
+        if freed.is_empty() {
+            return;
+        }
+        for job in freed {
+            self.positions
+                .fall_back(&job.queue, job.priority, job.run_at);
+        }
+        let queues = freed.iter().map(|job| job.queue.as_str()).collect();
+        self.wake(&queues, None);
+        self.notifier.tell(&queues);
+    }
+}
+
+#[async_trait]
+impl Store for PgStore {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            durable: true,
+            transactions: true,
+            shared: true,
+            remote_wakes: self.shared.hears.load(Ordering::Relaxed),
+        }
+    }
+
+    fn wakes(&self) -> WakeReceiver {
+        self.shared.waker.subscribe()
+    }
+
+    async fn migrate(&self) -> Result<Migrated, Error> {
+        self.shared.migrate().await
+    }
+
+    async fn schema_version(&self) -> Result<i64, Error> {
+        self.shared.schema_version().await
+    }
+
+    async fn now(&self) -> Result<Timestamp, Error> {
+        self.shared.now().await
+    }
+
+    async fn enqueue(
+        &self,
+        jobs: &[NewJob],
+        now: Option<Timestamp>,
+    ) -> Result<Vec<Enqueued>, Error> {
+        self.shared.enqueue(jobs, now).await
+    }
+
+    async fn enqueue_in(
+        &self,
+        tx: &mut db::Tx,
+        jobs: &[NewJob],
+        now: Option<Timestamp>,
+    ) -> Result<Vec<Enqueued>, Error> {
+        self.shared.enqueue_in(tx, jobs, now).await
+    }
+
+    async fn claim(&self, claim: Claim<'_>) -> Result<Vec<ClaimedJob>, Error> {
+        self.shared.claim(&claim).await
+    }
+
+    async fn next_due(
+        &self,
+        queue: &str,
+        now: Option<Timestamp>,
+    ) -> Result<Option<Duration>, Error> {
+        self.shared.next_due(queue, now).await
+    }
+
+    async fn finish(
+        &self,
+        finishes: &[Finish],
+        now: Option<Timestamp>,
+    ) -> Result<Vec<Recorded>, Error> {
+        self.shared.finish(finishes, now).await
+    }
+
+    async fn finish_in(
+        &self,
+        tx: &mut db::Tx,
+        finish: &Finish,
+        now: Option<Timestamp>,
+    ) -> Result<Recorded, Error> {
+        self.shared.finish_in(tx, finish, now).await
+    }
+
+    async fn heartbeat(&self, heartbeat: Heartbeat<'_>) -> Result<Vec<Beat>, Error> {
+        self.shared.heartbeat(&heartbeat).await
+    }
+
+    async fn progress(&self, lease: Lease, progress: &Json) -> Result<Recorded, Error> {
+        self.shared.progress(lease, progress).await
+    }
+
+    async fn rescue(&self, rescue: Rescue) -> Result<Vec<Rescued>, Error> {
+        self.shared.rescue(rescue).await
+    }
+
+    async fn cancel(
+        &self,
+        id: JobId,
+        tenant: Option<&str>,
+        now: Option<Timestamp>,
+    ) -> Result<Changed, Error> {
+        self.shared.end(Event::Cancel, id, tenant, now).await
+    }
+
+    async fn discard(
+        &self,
+        id: JobId,
+        tenant: Option<&str>,
+        now: Option<Timestamp>,
+    ) -> Result<Changed, Error> {
+        self.shared.end(Event::Discard, id, tenant, now).await
+    }
+
+    async fn requeue(
+        &self,
+        id: JobId,
+        tenant: Option<&str>,
+        now: Option<Timestamp>,
+    ) -> Result<Changed, Error> {
+        self.shared.requeue(id, tenant, now).await
+    }
+
+    async fn prune(&self, prune: Prune) -> Result<u64, Error> {
+        self.shared.prune(prune).await
+    }
+
+    async fn maintain(&self, now: Option<Timestamp>) -> Result<(), Error> {
+        self.shared.maintain(now).await
+    }
+
+    async fn get(
+        &self,
+        id: JobId,
+        tenant: Option<&str>,
+        now: Option<Timestamp>,
+    ) -> Result<Option<JobRecord>, Error> {
+        self.shared.get(id, tenant, now).await
+    }
+
+    async fn list(
+        &self,
+        filter: &Filter,
+        page: Page,
+        now: Option<Timestamp>,
+    ) -> Result<Vec<JobRecord>, Error> {
+        self.shared.list(filter, page, now).await
+    }
+
+    async fn queues(&self, now: Option<Timestamp>) -> Result<Vec<QueueStats>, Error> {
+        self.shared.queues(now).await
+    }
+
+    async fn beat_worker(
+        &self,
+        worker: &WorkerRecord,
+        now: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        self.shared.beat_worker(worker, now).await
+    }
+
+    async fn remove_worker(&self, id: &str, now: Option<Timestamp>) -> Result<(), Error> {
+        self.shared.remove_worker(id, now).await
+    }
+
+    async fn workers(&self, now: Option<Timestamp>) -> Result<Vec<WorkerRecord>, Error> {
+        self.shared.workers(now).await
+    }
+
+    async fn elect(&self, elect: Elect<'_>) -> Result<bool, Error> {
+        self.shared.elect(&elect).await
+    }
+
+    async fn resign(&self, role: &str, holder: &str) -> Result<(), Error> {
+        self.shared.resign(role, holder).await
+    }
+}

@@ -1,0 +1,278 @@
+//! Making jobs durable.
+//!
+//! One job without keys is one prepared statement that commits by itself, and so are many. Wake-ups
+//! are sent beside it, never by it. Jobs with unique or idempotency keys go through `keys.rs`.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+use super::lane::{run, transaction};
+use super::rows::{self, Time};
+use super::{Error, Shared, keys, notify, sql};
+use crate::db;
+use crate::model::{Enqueued, JobId, NewJob, RunAt, Timestamp};
+
+/// Jobs are sent in parts of about so many bytes of args: no value may reach a gigabyte.
+const PART_BYTES: usize = 32 * 1024 * 1024;
+
+impl Shared {
+    pub(super) async fn enqueue(
+        &self,
+        jobs: &[NewJob],
+        now: Option<Timestamp>,
+    ) -> Result<Vec<Enqueued>, Error> {
+        let answers = if has_keys(jobs) {
+            transaction!(self.enqueues, |connection| keys::enqueue(
+                connection, jobs, now
+            )
+            .await)?
+        } else {
+            let jobs: Vec<&NewJob> = jobs.iter().collect();
+            if parts(&jobs).nth(1).is_none() {
+                run!(self.enqueues, |connection| insert_new(
+                    connection, &jobs, now
+                )
+                .await)?
+            } else {
+                transaction!(self.enqueues, |connection| insert_new(
+                    connection, &jobs, now
+                )
+                .await)?
+            }
+        };
+        self.enqueued(&queues(jobs), now);
+        Ok(answers)
+    }
+
+    /// The same in a transaction of the caller's.
+    pub(super) async fn enqueue_in(
+        self: &Arc<Self>,
+        tx: &mut db::Tx,
+        jobs: &[NewJob],
+        now: Option<Timestamp>,
+    ) -> Result<Vec<Enqueued>, Error> {
+        let connection = super::connection(tx, "enqueue in another store's transaction")?;
+        let answers = if has_keys(jobs) {
+            keys::enqueue(connection, jobs, now).await?
+        } else {
+            let jobs: Vec<&NewJob> = jobs.iter().collect();
+            insert_new(connection, &jobs, now).await?
+        };
+        let queues: Vec<String> = queues(jobs).into_iter().map(str::to_owned).collect();
+        notify::send(connection, queues.iter().map(String::as_str)).await?;
+        let shared = self.clone();
+        tx.after_commit(move || {
+            let queues: BTreeSet<&str> = queues.iter().map(String::as_str).collect();
+            shared.wake(&queues, now);
+        });
+        Ok(answers)
+    }
+
+    fn enqueued(&self, queues: &BTreeSet<&str>, now: Option<Timestamp>) {
+        self.wake(queues, now);
+        self.notifier.tell(queues);
+    }
+}
+
+fn has_keys(jobs: &[NewJob]) -> bool {
+    jobs.iter()
+        .any(|job| job.unique.is_some() || job.idempotency.is_some())
+}
+
+fn queues(jobs: &[NewJob]) -> BTreeSet<&str> {
+    jobs.iter().map(|job| job.queue.as_str()).collect()
+}
+
+/// Adds jobs without keys, unless they are there already.
+async fn insert_new(
+    connection: &mut PgConnection,
+    jobs: &[&NewJob],
+    now: Option<Timestamp>,
+) -> Result<Vec<Enqueued>, Error> {
+    let mut inserted = insert(connection, jobs, now).await?;
+    Ok(jobs
+        .iter()
+        .map(|job| {
+            if inserted.remove(&job.id) {
+                Enqueued::Inserted(job.id)
+            } else {
+                Enqueued::Duplicate(job.id)
+            }
+        })
+        .collect())
+}
+
+/// Which of the jobs there are already.
+pub(super) async fn known(
+    connection: &mut PgConnection,
+    jobs: impl Iterator<Item = JobId>,
+) -> Result<HashSet<JobId>, Error> {
+    let jobs: Vec<Uuid> = jobs.map(JobId::as_uuid).collect();
+    sqlx::query(sql::KNOWN)
+        .bind(jobs)
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(|row| rows::id(row, 0))
+        .collect()
+}
+
+/// Adds jobs; says which were not there.
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    jobs: &[&NewJob],
+    now: Option<Timestamp>,
+) -> Result<HashSet<JobId>, Error> {
+    match jobs {
+        [] => Ok(HashSet::new()),
+        [job] => insert_one(connection, job, now).await,
+        jobs => {
+            let mut inserted = HashSet::with_capacity(jobs.len());
+            for part in parts(jobs) {
+                insert_many(connection, part, now, &mut inserted).await?;
+            }
+            Ok(inserted)
+        }
+    }
+}
+
+async fn insert_one(
+    connection: &mut PgConnection,
+    job: &NewJob,
+    now: Option<Timestamp>,
+) -> Result<HashSet<JobId>, Error> {
+    let (at, delay) = due(job.run_at);
+    let inserted = sqlx::query(sql::ENQUEUE)
+        .bind(job.id.as_uuid())
+        .bind(&job.kind)
+        .bind(at)
+        .bind(delay)
+        .bind(&job.queue)
+        .bind(i16::from(job.priority))
+        .bind(rows::small(job.max_attempts))
+        .bind(job.args.as_str())
+        .bind(Some(&job.tags).filter(|tags| !tags.is_empty()))
+        .bind(&job.tenant_id)
+        .bind(&job.correlation_id)
+        .bind(&job.trace_parent)
+        .bind(&job.ordering_key)
+        .bind(now.map(rows::time))
+        .bind(unique_key(job))
+        .execute(connection)
+        .await?;
+    Ok((inserted.rows_affected() == 1)
+        .then_some(job.id)
+        .into_iter()
+        .collect())
+}
+
+async fn insert_many(
+    connection: &mut PgConnection,
+    jobs: &[&NewJob],
+    now: Option<Timestamp>,
+    inserted: &mut HashSet<JobId>,
+) -> Result<(), Error> {
+    fn column<'a, T>(jobs: &[&'a NewJob], field: impl Fn(&'a NewJob) -> T) -> Vec<T> {
+        jobs.iter().map(|job| field(job)).collect()
+    }
+    let ordered = jobs.iter().any(|job| job.ordering_key.is_some());
+    let (at, delay): (Vec<_>, Vec<_>) = jobs.iter().map(|job| due(job.run_at)).unzip();
+    let rows = sqlx::query(if ordered {
+        sql::ENQUEUE_ORDERED
+    } else {
+        sql::ENQUEUE_MANY
+    })
+    .bind(now.map(rows::time))
+    .bind(column(jobs, |job| job.id.as_uuid()))
+    .bind(column(jobs, |job| job.kind.as_str()))
+    .bind(at)
+    .bind(delay)
+    .bind(column(jobs, |job| job.queue.as_str()))
+    .bind(column(jobs, |job| i16::from(job.priority)))
+    .bind(column(jobs, |job| rows::small(job.max_attempts)))
+    .bind(column(jobs, |job| job.args.as_str()))
+    .bind(column(jobs, |job| tags(&job.tags)))
+    .bind(column(jobs, |job| job.tenant_id.as_deref()))
+    .bind(column(jobs, |job| job.correlation_id.as_deref()))
+    .bind(column(jobs, |job| job.trace_parent.as_deref()))
+    .bind(column(jobs, unique_key))
+    .bind(column(jobs, |job| job.ordering_key.as_deref()))
+    .fetch_all(connection)
+    .await?;
+    for row in &rows {
+        inserted.insert(JobId::from_uuid(row.try_get(0)?));
+    }
+    Ok(())
+}
+
+fn unique_key(job: &NewJob) -> Option<&str> {
+    job.unique.as_ref().map(|unique| unique.key.as_str())
+}
+
+/// When it is due: a time, or microseconds from now, or neither.
+fn due(run_at: RunAt) -> (Option<Time>, Option<i64>) {
+    match run_at {
+        RunAt::Now => (None, None),
+        RunAt::In(delay) => (None, Some(rows::micros(delay))),
+        RunAt::At(at) => (Some(rows::time(at)), None),
+    }
+}
+
+/// Tags as the text of a PostgreSQL array: an array of arrays of different lengths cannot be sent.
+fn tags(tags: &[String]) -> Option<String> {
+    if tags.is_empty() {
+        return None;
+    }
+    let quoted: Vec<String> = tags
+        .iter()
+        .map(|tag| format!("\"{}\"", tag.replace('\\', "\\\\").replace('"', "\\\"")))
+        .collect();
+    Some(format!("{{{}}}", quoted.join(",")))
+}
+
+/// Splits jobs so that no part is too large to send.
+fn parts<'a, 'j>(jobs: &'a [&'j NewJob]) -> impl Iterator<Item = &'a [&'j NewJob]> {
+    let mut rest = jobs;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |job: &&&NewJob| {
+            let first = bytes == 0;
+            bytes += job.args.as_str().len() + 1;
+            first || bytes <= PART_BYTES
+        };
+        let length = rest.iter().take_while(fits).count();
+        let (part, others) = rest.split_at(length);
+        rest = others;
+        (length > 0).then_some(part)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Json;
+
+    #[test]
+    fn tags_are_quoted_as_an_array() {
+        assert_eq!(tags(&[]), None);
+        let odd = ["a,b".to_owned(), "{\"c\\".to_owned(), "null".to_owned()];
+        assert_eq!(tags(&odd).unwrap(), r#"{"a,b","{\"c\\","null"}"#);
+    }
+
+    #[test]
+    fn parts_are_bounded_and_leave_nothing_out() {
+        let large = Json::encode(&"x".repeat(20 * 1024 * 1024)).unwrap();
+        let jobs = [
+            NewJob::new("k", large.clone()),
+            NewJob::new("k", large),
+            NewJob::new("k", Json::empty_object()),
+        ];
+        let jobs: Vec<&NewJob> = jobs.iter().collect();
+        let lengths: Vec<usize> = parts(&jobs).map(<[_]>::len).collect();
+        assert_eq!(lengths, [1, 2]);
+        assert_eq!(parts(&[]).count(), 0);
+    }
+}

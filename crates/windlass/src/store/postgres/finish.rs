@@ -1,0 +1,341 @@
+//! How attempts end.
+//!
+//! A batch of successes is one statement that commits by itself. Ordered jobs need their line's lock
+//! first, so they, and batches with other verdicts, take a transaction.
+
+use std::collections::HashSet;
+
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use uuid::Uuid;
+
+use super::lane::{run, transaction};
+use super::lines::{self, Freed, Line};
+use super::rows::{self, Time};
+use super::{Error, Shared, keys, sql};
+use crate::db;
+use crate::model::{Finish, Lease, MAX_ATTEMPT_RECORDS, Recorded, Timestamp, Verdict};
+
+/// A batch, split by what becomes of the jobs.
+#[derive(Debug, Default)]
+struct Batch<'a> {
+    completed: Vec<&'a Finish>,
+    put_back: Vec<&'a Finish>,
+    set_aside: Vec<&'a Finish>,
+}
+
+/// What was written down.
+#[derive(Debug, Default)]
+struct Written {
+    leases: HashSet<Lease>,
+    lines: Vec<Line>,
+    /// Unique keys and the jobs that held them.
+    keys: Vec<(String, Uuid)>,
+    freed: Vec<Freed>,
+}
+
+impl Shared {
+    pub(super) async fn finish(
+        &self,
+        finishes: &[Finish],
+        now: Option<Timestamp>,
+    ) -> Result<Vec<Recorded>, Error> {
+        let now = now.map(rows::time);
+        let mut batch = Batch::new(finishes);
+        let mut written = Written::default();
+        if batch.is_plain() {
+            let done = &batch.completed;
+            written = run!(self.finishes, |connection| {
+                let mut written = Written::default();
+                complete(connection, done, false, now, &mut written).await?;
+                release(connection, &written).await?;
+                Ok(written)
+            })?;
+            // What is left is lost, or ordered.
+            batch
+                .completed
+                .retain(|finish| !written.leases.contains(&finish.lease));
+        }
+        if !batch.is_empty() {
+            let rest = transaction!(self.finishes, |connection| write(connection, &batch, now)
+                .await)?;
+            written.leases.extend(rest.leases);
+            written.freed = rest.freed;
+        }
+        self.freed(&written.freed);
+        Ok(answers(finishes, written.leases))
+    }
+
+    /// The same in a transaction of the caller's, on a connection without our planner settings: each
+    /// statement finds its one row by its id.
+    pub(super) async fn finish_in(
+        self: &std::sync::Arc<Self>,
+        tx: &mut db::Tx,
+        finish: &Finish,
+        now: Option<Timestamp>,
+    ) -> Result<Recorded, Error> {
+        let connection = super::connection(tx, "finish in another store's transaction")?;
+        let batch = Batch::new(std::slice::from_ref(finish));
+        let written = write(connection, &batch, now.map(rows::time)).await?;
+        super::notify::send(
+            connection,
+            written.freed.iter().map(|freed| freed.queue.as_str()),
+        )
+        .await?;
+        let shared = self.clone();
+        tx.after_commit(move || shared.freed(&written.freed));
+        Ok(if written.leases.contains(&finish.lease) {
+            Recorded::Yes
+        } else {
+            Recorded::LeaseLost
+        })
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// Splits a batch, in the order of ids, which is the order that rows are locked in. Of two ends
+    /// of one attempt the first counts.
+    fn new(finishes: &'a [Finish]) -> Self {
+        let mut seen = HashSet::with_capacity(finishes.len());
+        let mut batch = Self::default();
+        for finish in finishes.iter().filter(|finish| seen.insert(finish.lease)) {
+            match finish.verdict {
+                Verdict::Complete { .. } => batch.completed.push(finish),
+                Verdict::Retry { .. } | Verdict::Snooze { .. } | Verdict::Release => {
+                    batch.put_back.push(finish);
+                }
+                Verdict::Cancel | Verdict::Dead => batch.set_aside.push(finish),
+            }
+        }
+        for part in [
+            &mut batch.completed,
+            &mut batch.put_back,
+            &mut batch.set_aside,
+        ] {
+            part.sort_unstable_by_key(|finish| finish.lease.job);
+        }
+        batch
+    }
+
+    fn is_plain(&self) -> bool {
+        self.put_back.is_empty() && self.set_aside.is_empty()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.is_plain() && self.completed.is_empty()
+    }
+}
+
+fn answers(finishes: &[Finish], mut written: HashSet<Lease>) -> Vec<Recorded> {
+    finishes
+        .iter()
+        .map(|finish| {
+            if written.remove(&finish.lease) {
+                Recorded::Yes
+            } else {
+                Recorded::LeaseLost
+            }
+        })
+        .collect()
+}
+
+/// Everything, in the transaction that the connection is in.
+async fn write(
+    connection: &mut PgConnection,
+    batch: &Batch<'_>,
+    now: Option<Time>,
+) -> Result<Written, Error> {
+    let mut written = Written::default();
+    let ending: Vec<Uuid> = batch
+        .completed
+        .iter()
+        .chain(&batch.set_aside)
+        .map(|finish| finish.lease.job.as_uuid())
+        .collect();
+    if !ending.is_empty() {
+        lines::lock(connection, &ending).await?;
+    }
+    complete(connection, &batch.completed, true, now, &mut written).await?;
+    put_back(connection, &batch.put_back, now, &mut written).await?;
+    set_aside(connection, &batch.set_aside, now, &mut written).await?;
+    let next = lines::hand_on(connection, &written.lines, now).await?;
+    written.freed.extend(next);
+    release(connection, &written).await?;
+    Ok(written)
+}
+
+async fn complete(
+    connection: &mut PgConnection,
+    finishes: &[&Finish],
+    ordered: bool,
+    now: Option<Time>,
+    written: &mut Written,
+) -> Result<(), Error> {
+    if finishes.is_empty() {
+        return Ok(());
+    }
+    let (ids, claims) = leases(finishes);
+    let results: Vec<Option<&str>> = finishes
+        .iter()
+        .map(|finish| match &finish.verdict {
+            Verdict::Complete { result } => result.as_ref().map(crate::model::Json::as_str),
+            _ => None,
+        })
+        .collect();
+    let ended = sqlx::query(sql::COMPLETE)
+        .bind(ids)
+        .bind(claims)
+        .bind(results)
+        .bind(now)
+        .bind(ordered)
+        .fetch_all(connection)
+        .await?;
+    written.ended(&ended)
+}
+
+async fn set_aside(
+    connection: &mut PgConnection,
+    finishes: &[&Finish],
+    now: Option<Time>,
+    written: &mut Written,
+) -> Result<(), Error> {
+    if finishes.is_empty() {
+        return Ok(());
+    }
+    let (ids, claims) = leases(finishes);
+    let states: Vec<&str> = finishes
+        .iter()
+        .map(|finish| match finish.verdict {
+            Verdict::Cancel => "cancelled",
+            _ => "dead",
+        })
+        .collect();
+    let (outcomes, errors) = ends(finishes)?;
+    let ended = sqlx::query(sql::SET_ASIDE)
+        .bind(ids)
+        .bind(claims)
+        .bind(states)
+        .bind(outcomes)
+        .bind(errors)
+        .bind(MOST_RECORDS)
+        .bind(now)
+        .fetch_all(connection)
+        .await?;
+    written.ended(&ended)
+}
+
+async fn put_back(
+    connection: &mut PgConnection,
+    finishes: &[&Finish],
+    now: Option<Time>,
+    written: &mut Written,
+) -> Result<(), Error> {
+    if finishes.is_empty() {
+        return Ok(());
+    }
+    let (ids, claims) = leases(finishes);
+    let (mut states, mut times, mut given_back) = (Vec::new(), Vec::new(), Vec::new());
+    for finish in finishes {
+        let (state, time, attempts) = match finish.verdict {
+            Verdict::Retry { at } => ("retryable", Some(at), 0_i16),
+            Verdict::Snooze { until } => ("scheduled", Some(until), 1),
+            _ => ("available", None, 1),
+        };
+        states.push(state);
+        times.push(time.map(rows::time));
+        given_back.push(attempts);
+    }
+    let (outcomes, errors) = ends(finishes)?;
+    let rows = sqlx::query(sql::RESCHEDULE)
+        .bind(ids)
+        .bind(claims)
+        .bind(states)
+        .bind(times)
+        .bind(given_back)
+        .bind(outcomes)
+        .bind(errors)
+        .bind(MOST_RECORDS)
+        .bind(now)
+        .fetch_all(connection)
+        .await?;
+    for row in &rows {
+        written.leases.insert(lease(row)?);
+        written.freed.push(Freed {
+            queue: row.try_get(2)?,
+            priority: rows::short(row, 3)?,
+            run_at: rows::timestamp(row, 4)?,
+        });
+    }
+    Ok(())
+}
+
+/// Tidies away unique keys that nothing holds any more. A key without a window is free once its job
+/// is finished, tidied or not.
+async fn release(connection: &mut PgConnection, written: &Written) -> Result<(), Error> {
+    if written.keys.is_empty() {
+        return Ok(());
+    }
+    let (keys, jobs): (Vec<&str>, Vec<Uuid>) = written
+        .keys
+        .iter()
+        .map(|(key, job)| (key.as_str(), *job))
+        .unzip();
+    sqlx::query(sql::UNIQUE_RELEASE)
+        .bind(keys)
+        .bind(jobs)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+impl Written {
+    fn ended(&mut self, rows: &[PgRow]) -> Result<(), Error> {
+        for row in rows {
+            let lease = lease(row)?;
+            self.leases.insert(lease);
+            if let Some(key) = row.try_get::<Option<&str>, _>(4)? {
+                let scope = keys::scope(row.try_get(2)?, row.try_get(3)?, key);
+                self.keys.push((scope, lease.job.as_uuid()));
+            }
+            if let Some(key) = row.try_get(5)? {
+                self.lines.push((row.try_get(3)?, key));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "it is 25"
+)]
+const MOST_RECORDS: i32 = MAX_ATTEMPT_RECORDS as i32;
+
+fn lease(row: &PgRow) -> Result<Lease, Error> {
+    Ok(Lease {
+        job: rows::id(row, 0)?,
+        claim_no: row.try_get(1)?,
+    })
+}
+
+fn leases(finishes: &[&Finish]) -> (Vec<Uuid>, Vec<i64>) {
+    finishes
+        .iter()
+        .map(|finish| (finish.lease.job.as_uuid(), finish.lease.claim_no))
+        .unzip()
+}
+
+/// Outcomes, and errors as JSON.
+fn ends<'a>(finishes: &[&'a Finish]) -> Result<(Vec<&'a str>, Vec<Option<String>>), Error> {
+    let errors = finishes
+        .iter()
+        .map(|finish| finish.error.as_ref().map(serde_json::to_string).transpose())
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::Corrupt(format!("an attempt's error: {error}")))?;
+    let outcomes = finishes
+        .iter()
+        .map(|finish| finish.outcome.as_str())
+        .collect();
+    Ok((outcomes, errors))
+}

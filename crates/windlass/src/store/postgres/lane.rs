@@ -1,0 +1,168 @@
+//! Connections for one kind of work.
+//!
+//! Claims, finishes, leases, enqueues and reads each have a few connections of their own, so that none
+//! can starve another. A connection is kept only after work that ended well: one that timed out,
+//! failed, or whose caller went away in the middle is closed, and with it whatever it had open. There
+//! is no ping on return and none on the way out: a pool's would double the round trips of an enqueue.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::Error;
+use crate::db::PgConnector;
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    connector: PgConnector,
+    permits: Semaphore,
+    idle: Mutex<Vec<PgConnection>>,
+    timeout: Duration,
+}
+
+impl Lane {
+    pub(super) fn new(connector: PgConnector, connections: usize, timeout: Duration) -> Self {
+        Self {
+            connector,
+            permits: Semaphore::new(connections.max(1)),
+            idle: Mutex::default(),
+            timeout,
+        }
+    }
+
+    /// Gives work on a connection the time that a call may take.
+    pub(super) async fn bounded<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let done = tokio::time::timeout(self.timeout, work)
+            .await
+            .unwrap_or_else(|_| Err(Error::timeout(self.timeout)));
+        if let Err(error) = &done
+            && error.is_transient()
+            && !is_conflict(error)
+        {
+            // The others are likely as dead as this one was.
+            self.idle().clear();
+        }
+        done.map_err(explained)
+    }
+
+    /// A connection, once one is free.
+    pub(super) async fn connect(&self) -> Result<Held<'_>, Error> {
+        let permit = self
+            .permits
+            .acquire()
+            .await
+            .expect("a lane never closes its semaphore");
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some(idle) => idle,
+            None => self.connector.connect().await?,
+        };
+        Ok(Held {
+            lane: self,
+            connection,
+            _permit: permit,
+        })
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<PgConnection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection in use. Closed when dropped, unless it is [kept](Held::keep).
+#[derive(Debug)]
+pub(super) struct Held<'a> {
+    lane: &'a Lane,
+    pub(super) connection: PgConnection,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Held<'_> {
+    /// Puts it back: whatever it was used for has ended well.
+    pub(super) fn keep(self) {
+        self.lane.idle().push(self.connection);
+    }
+}
+
+/// How often a transaction is tried that others got in the way of.
+pub(super) const MOST_TRIES: usize = 4;
+
+/// Does something on a connection of a lane: `run!(lane, |connection| work)`. Macros, because the
+/// compiler cannot yet tell that the future of an async closure is `Send`.
+macro_rules! run {
+    ($lane:expr, |$connection:ident| $work:expr) => {{
+        let lane = &$lane;
+        lane.bounded(async {
+            let mut held = lane.connect().await?;
+            let $connection = &mut held.connection;
+            let done: Result<_, $crate::store::Error> = async { $work }.await;
+            let done = done?;
+            held.keep();
+            Ok(done)
+        })
+        .await
+    }};
+}
+
+/// The same in a transaction; tried again if another one got in the way.
+macro_rules! transaction {
+    ($lane:expr, |$connection:ident| $work:expr) => {{
+        let lane = &$lane;
+        let mut tries = 0;
+        loop {
+            let done = lane
+                .bounded(async {
+                    let mut held = lane.connect().await?;
+                    let mut transaction = sqlx::Connection::begin(&mut held.connection).await?;
+                    let $connection = &mut *transaction;
+                    let done: Result<_, $crate::store::Error> = async { $work }.await;
+                    let done = done?;
+                    transaction.commit().await?;
+                    held.keep();
+                    Ok(done)
+                })
+                .await;
+            tries += 1;
+            match done {
+                Err(error)
+                    if tries < $crate::store::postgres::lane::MOST_TRIES
+                        && $crate::store::postgres::lane::is_conflict(&error) => {}
+                done => break done,
+            }
+        }
+    }};
+}
+
+pub(super) use {run, transaction};
+
+/// A deadlock or a serialization failure: nothing happened, and trying again helps.
+pub(super) fn is_conflict(error: &Error) -> bool {
+    code(error).is_some_and(|code| code == "40P01" || code == "40001")
+}
+
+/// Says what to do where the schema is missing.
+fn explained(error: Error) -> Error {
+    match code(&error).as_deref() {
+        // Undefined table, schema or function.
+        Some("42P01" | "3F000" | "42883") => Error::Schema {
+            found: 0,
+            needed: super::schema::newest(),
+            remedy: "run the migration first",
+        },
+        _ => error,
+    }
+}
+
+fn code(error: &Error) -> Option<String> {
+    match error {
+        Error::Db(crate::db::Error::Sqlx(sqlx::Error::Database(error))) => {
+            error.code().map(Into::into)
+        }
+        _ => None,
+    }
+}

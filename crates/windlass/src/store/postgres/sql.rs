@@ -1,0 +1,62 @@
+//! The statements, one file each.
+
+macro_rules! statements {
+    ($($name:ident = $file:literal;)*) => {
+        $(pub(super) const $name: &str = include_str!(concat!("sql/", $file, ".sql"));)*
+
+        /// Every statement with the name of its file.
+        #[cfg(test)]
+        pub(super) const ALL: &[(&str, &str)] = &[$(($file, $name)),*];
+    };
+}
+
+statements! {
+    ADD_PARTITIONS = "add_partitions";
+    BEAT_WORKER = "beat_worker";
+    CLAIM = "claim";
+    COMPLETE = "complete";
+    CREATE_SCHEMA = "create_schema";
+    DROP_PARTITIONS = "drop_partitions";
+    ELECT = "elect";
+    END_UNSTARTED = "end_unstarted";
+    ENQUEUE = "enqueue";
+    ENQUEUE_MANY = "enqueue_many";
+    ENQUEUE_ORDERED = "enqueue_ordered";
+    EXPIRED = "expired";
+    GET = "get";
+    HAND_ON = "hand_on";
+    HEARTBEAT = "heartbeat";
+    KNOWN = "known";
+    LIST = "list";
+    LOCK_FINISHED = "lock_finished";
+    LOCK_JOB = "lock_job";
+    LOCK_LINES = "lock_lines";
+    LOCK_SCHEMA = "lock_schema";
+    LOCK_STUCK_LINES = "lock_stuck_lines";
+    LOOK_BACK = "look_back";
+    NEXT_DUE = "next_due";
+    NOTIFY = "notify";
+    NOW = "now";
+    PROGRESS = "progress";
+    PRUNE = "prune";
+    QUEUES = "queues";
+    REMOVE_WORKER = "remove_worker";
+    REPLACE = "replace";
+    REQUEST_CANCEL = "request_cancel";
+    REQUEUE = "requeue";
+    RESCHEDULE = "reschedule";
+    RESCUE = "rescue";
+    RESIGN = "resign";
+    REVIVE = "revive";
+    SCHEMA_EXISTS = "schema_exists";
+    SCHEMA_VERSION = "schema_version";
+    SET_ASIDE = "set_aside";
+    STUCK_LINES = "stuck_lines";
+    UNIQUE_EXPIRE = "unique_expire";
+    UNIQUE_HOLDER = "unique_holder";
+    UNIQUE_PUT = "unique_put";
+    UNIQUE_RELEASE = "unique_release";
+    UNIQUE_SWEEP = "unique_sweep";
+    UNIQUE_TAKE = "unique_take";
+    WORKERS = "workers";
+}

@@ -1,0 +1,6 @@
+-- The state of job $1 if it is unfinished and tenant $2's (null: anyone's), locked. Caller: operate.rs.
+select state
+  from jobs.jobs
+ where id = $1
+   and ($2 is null or tenant_id = $2)
+   for update

@@ -1,0 +1,2 @@
+-- The database's clock. Caller: read.rs.
+select clock_timestamp()
