@@ -305,3 +305,4 @@ macro_rules! store_conformance {
 
 store_conformance!(memory, crate::backend::Memory);
 store_conformance!(sqlite, crate::backend::Sqlite);
+store_conformance!(postgres, crate::backend::Postgres);

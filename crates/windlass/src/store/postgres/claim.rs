@@ -1,9 +1,7 @@
 //! Claims, and when the next one makes sense. Where they start is in `positions.rs`.
 
 use std::sync::Arc;
-use std::time::Instant;
-
-use sqlx::Row;
+use std::time::{Duration, Instant};
 
 use super::lane::run;
 use super::positions::{BEGINNING, MARGIN, Times};
@@ -47,25 +45,22 @@ impl Shared {
         Ok(jobs)
     }
 
-    /// Microseconds are enough: the answer is a wait.
     pub(super) async fn next_due(
         &self,
         queue: &str,
         now: Option<Timestamp>,
-    ) -> Result<Option<std::time::Duration>, Error> {
+    ) -> Result<Option<Duration>, Error> {
         let times = now.map_or(self.positions.start(queue).times, |_| BEGINNING);
         let micros: Option<i64> = run!(self.claims, |connection| {
-            let row = sqlx::query(sql::NEXT_DUE)
+            Ok(sqlx::query_scalar(sql::NEXT_DUE)
                 .bind(queue)
                 .bind(PRIORITIES)
                 .bind(params(times))
                 .bind(now.map(rows::time))
-                .fetch_one(connection)
-                .await?;
-            Ok(row.try_get(0)?)
+                .fetch_optional(connection)
+                .await?)
         })?;
-        Ok(micros
-            .map(|micros| std::time::Duration::from_micros(u64::try_from(micros).unwrap_or(0))))
+        Ok(micros.map(|micros| Duration::from_micros(u64::try_from(micros).unwrap_or(0))))
     }
 
     /// Looks back once it is time to, unless someone is about to already. Whoever claims causes a look

@@ -25,22 +25,20 @@ impl Shared {
         now: Option<Timestamp>,
     ) -> Result<Vec<Enqueued>, Error> {
         let answers = if has_keys(jobs) {
-            transaction!(self.enqueues, |connection| keys::enqueue(
-                connection, jobs, now
-            )
-            .await)?
+            transaction!(self.enqueues, |connection| {
+                keys::enqueue(connection, jobs, now).await
+            })?
         } else {
+            let doubtful = self.sent.note(jobs.iter().map(|job| job.id));
             let jobs: Vec<&NewJob> = jobs.iter().collect();
             if parts(&jobs).nth(1).is_none() {
-                run!(self.enqueues, |connection| insert_new(
-                    connection, &jobs, now
-                )
-                .await)?
+                run!(self.enqueues, |connection| {
+                    insert_new(connection, &jobs, &doubtful, now).await
+                })?
             } else {
-                transaction!(self.enqueues, |connection| insert_new(
-                    connection, &jobs, now
-                )
-                .await)?
+                transaction!(self.enqueues, |connection| {
+                    insert_new(connection, &jobs, &doubtful, now).await
+                })?
             }
         };
         self.enqueued(&queues(jobs), now);
@@ -58,8 +56,9 @@ impl Shared {
         let answers = if has_keys(jobs) {
             keys::enqueue(connection, jobs, now).await?
         } else {
+            let doubtful = self.sent.note(jobs.iter().map(|job| job.id));
             let jobs: Vec<&NewJob> = jobs.iter().collect();
-            insert_new(connection, &jobs, now).await?
+            insert_new(connection, &jobs, &doubtful, now).await?
         };
         let queues: Vec<String> = queues(jobs).into_iter().map(str::to_owned).collect();
         notify::send(connection, queues.iter().map(String::as_str)).await?;
@@ -86,13 +85,24 @@ fn queues(jobs: &[NewJob]) -> BTreeSet<&str> {
     jobs.iter().map(|job| job.queue.as_str()).collect()
 }
 
-/// Adds jobs without keys, unless they are there already.
+/// Adds jobs without keys, unless they are there already, which only doubtful ones can be.
 async fn insert_new(
     connection: &mut PgConnection,
     jobs: &[&NewJob],
+    doubtful: &HashSet<JobId>,
     now: Option<Timestamp>,
 ) -> Result<Vec<Enqueued>, Error> {
-    let mut inserted = insert(connection, jobs, now).await?;
+    let mut inserted = if doubtful.is_empty() {
+        insert(connection, jobs, now).await?
+    } else {
+        let known = known(connection, doubtful.iter().copied()).await?;
+        let new: Vec<&NewJob> = jobs
+            .iter()
+            .filter(|job| !known.contains(&job.id))
+            .copied()
+            .collect();
+        insert(connection, &new, now).await?
+    };
     Ok(jobs
         .iter()
         .map(|job| {

@@ -51,12 +51,14 @@ mod processes;
 mod read;
 mod rows;
 mod schema;
+mod sent;
 mod sql;
 
 use lane::Lane;
 use lines::Freed;
 use notify::Notifier;
 use positions::Positions;
+use sent::Sent;
 
 /// How the store uses its database.
 #[derive(Debug, Clone)]
@@ -121,6 +123,7 @@ struct Shared {
     reads: Lane,
     upkeep: Lane,
     positions: Positions,
+    sent: Sent,
     waker: Waker,
     notifier: Arc<Notifier>,
     hears: Arc<AtomicBool>,
@@ -175,6 +178,7 @@ impl PgStore {
             upkeep: Lane::new(connector(timeout * 10)?, 1, timeout * 10),
             migrations: connector(schema::LONGEST_MIGRATION)?,
             positions: Positions::default(),
+            sent: Sent::default(),
             waker,
             notifier,
             hears,

@@ -1,5 +1,5 @@
 -- Microseconds until the next job of queue $1 falls due, from each priority's position ($2, $3) on, at
--- $4 (or now). Caller: claim.rs.
+-- $4 (or now); no row if none waits for a time. Caller: claim.rs.
 select greatest(0, extract(epoch from min(next.run_at) - coalesce($4, clock_timestamp())) * 1000000)::bigint
   from unnest($2::smallint[], $3::timestamptz[]) as position (priority, run_at)
  cross join lateral (
@@ -11,3 +11,4 @@ select greatest(0, extract(epoch from min(next.run_at) - coalesce($4, clock_time
            and j.run_at >= position.run_at
          order by j.run_at
          limit 1) as next
+having count(*) > 0

@@ -23,13 +23,13 @@ ready as (
 counted as (
     select ready.queue, 'available' as state, due.n, due.oldest
       from ready
-     cross join generate_series(0, 9) as priority
+     cross join generate_series(0, 9) as each (priority)
      cross join lateral (
             select count(*) as n, min(run_at) as oldest
               from (select j.run_at
                       from jobs.jobs j
                      where j.queue = ready.queue
-                       and j.priority = priority::smallint
+                       and j.priority = each.priority
                        and j.state in ('scheduled', 'available', 'retryable')
                        and j.run_at <= (select now from clock)
                      order by j.run_at
@@ -37,13 +37,13 @@ counted as (
     union all
     select ready.queue, later.state, later.n, null
       from ready
-     cross join generate_series(0, 9) as priority
+     cross join generate_series(0, 9) as each (priority)
      cross join lateral (
             select state, count(*) as n
               from (select j.state
                       from jobs.jobs j
                      where j.queue = ready.queue
-                       and j.priority = priority::smallint
+                       and j.priority = each.priority
                        and j.state in ('scheduled', 'available', 'retryable')
                        and j.run_at > (select now from clock)
                      order by j.run_at
