@@ -95,7 +95,7 @@ async fn bulk(store: &PgStore, jobs: usize) -> Result<f64> {
 
 /// Claims and finishes until nothing is left, at least `expected`.
 async fn drain(store: &Arc<PgStore>, expected: Option<u64>) -> Result<f64> {
-    let (claimed, mut to_finish) = tokio::sync::mpsc::channel(4);
+    let (hand_over, mut to_finish) = tokio::sync::mpsc::channel(4);
     let claimer = store.clone();
     let began = Instant::now();
     let claims = tokio::spawn(async move {
@@ -111,7 +111,7 @@ async fn drain(store: &Arc<PgStore>, expected: Option<u64>) -> Result<f64> {
             if jobs.is_empty() {
                 return anyhow::Ok(());
             }
-            claimed.send(jobs).await?;
+            hand_over.send(jobs).await?;
         }
     });
     let mut finished = 0;

@@ -12,7 +12,7 @@ use crate::db;
 use crate::store::Migrated;
 
 /// A table may have to be rewritten.
-pub(super) const LONGEST_MIGRATION: Duration = Duration::from_secs(3600);
+pub(super) const LONGEST_MIGRATION: Duration = Duration::from_hours(1);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
