@@ -17,15 +17,6 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    pub(crate) async fn open() -> Self {
-        let server = std::env::var("TEST_DATABASE_URL")
-            .expect("TEST_DATABASE_URL is not set: run eval \"$(scripts/services env)\"");
-        let template = template(&server).await;
-        let database = format!("windlass_case_{}", Uuid::new_v4().simple());
-        create(&server, &database, &template).await;
-        Self { server, database }
-    }
-
     /// Connections of its own, as another process would have them.
     fn store(&self) -> PgStore {
         PgStore::connect(
@@ -38,6 +29,14 @@ impl Postgres {
 
 #[async_trait]
 impl Backend for Postgres {
+    async fn open() -> Self {
+        let server = server();
+        let template = template(&server).await;
+        let database = format!("windlass_case_{}", Uuid::new_v4().simple());
+        create(&server, &database, &template).await;
+        Self { server, database }
+    }
+
     async fn handle(&self) -> Arc<dyn Store> {
         Arc::new(self.store())
     }
@@ -52,6 +51,15 @@ impl Backend for Postgres {
         // Safe: the name is made of letters and hexadecimal digits.
         connection.execute(AssertSqlSafe(drop)).await.unwrap();
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told where their server is"
+)]
+fn server() -> String {
+    std::env::var("TEST_DATABASE_URL")
+        .expect("TEST_DATABASE_URL is not set: run eval \"$(scripts/services env)\"")
 }
 
 /// The name of the migrated database, made by whoever comes first.
