@@ -95,10 +95,11 @@ async fn insert_new(
     let mut inserted = if doubtful.is_empty() {
         insert(connection, jobs, now).await?
     } else {
-        let known = known(connection, doubtful.iter().copied()).await?;
+        let mut known = known(connection, doubtful.iter().copied()).await?;
+        // Of two with one id the first counts.
         let new: Vec<&NewJob> = jobs
             .iter()
-            .filter(|job| !known.contains(&job.id))
+            .filter(|job| known.insert(job.id))
             .copied()
             .collect();
         insert(connection, &new, now).await?
