@@ -6,18 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use windlass::db::{Db, Sqlite, SqliteOptions};
-use windlass::engine::{EngineOptions, Retention};
+use windlass::Store;
+use windlass::db::{Db, Postgres, PostgresOptions, Sqlite, SqliteOptions};
+use windlass::engine::{Catalogue, EngineOptions, Retention};
 use windlass::store::Migrated;
+use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
-use windlass::{Client, Store};
 
-use crate::api::{self, ApiState};
+use crate::api::ServerOptions;
 use crate::config::{Config, DatabaseKind, DatabaseOptions};
+use crate::jobs::{self, Services};
 use crate::platform::{Platform, Prepared};
+use crate::services::chunking::Chunker;
+use crate::services::events::Events;
+use crate::services::models::Models;
 
 /// How long the database may take to answer when the program starts.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,12 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Database {
     /// For the platform's data.
-    pub db: Db,
+    pub platform: Platform,
     /// For the jobs.
     pub store: Arc<dyn Store>,
 }
 
-/// The database of these options. Connects when it is first used.
+/// The database of these options. Connects when it is first used. To be called within the runtime.
 pub fn open(options: &DatabaseOptions) -> anyhow::Result<Database> {
     match options.kind()? {
         DatabaseKind::Sqlite(file) => {
@@ -42,10 +46,26 @@ pub fn open(options: &DatabaseOptions) -> anyhow::Result<Database> {
             let db = Sqlite::new(file, &sqlite);
             Ok(Database {
                 store: Arc::new(SqliteStore::new(db.clone())),
-                db: Db::Sqlite(db),
+                platform: Platform::new(Db::Sqlite(db)),
             })
         }
-        DatabaseKind::Postgres => bail!("setting database.url: PostgreSQL is not built in yet"),
+        DatabaseKind::Postgres => {
+            let url = options.url.expose_secret();
+            let invalid = "setting database.url";
+            // The engine's connections allow only its own plans; the platform's are ordinary ones.
+            let store = PgStore::connect(url, &PgStoreOptions::default()).context(invalid)?;
+            let platform = PostgresOptions {
+                application_name: "metachat-jobs".to_owned(),
+                max_connections: options.max_connections,
+                statement_timeout: Duration::from_millis(options.statement_timeout_ms),
+                ..PostgresOptions::default()
+            };
+            let db = Postgres::new(url, &platform).context(invalid)?;
+            Ok(Database {
+                store: Arc::new(store),
+                platform: Platform::new(Db::Postgres(db)),
+            })
+        }
     }
 }
 
@@ -97,12 +117,26 @@ pub async fn migrate(database: &Database) -> anyhow::Result<Made> {
         .migrate()
         .await
         .context("failed to bring the engine's tables to this program's version")?;
-    let platform = Platform::new(database.db.clone());
-    let warnings = match platform.prepare().await? {
+    let warnings = match database.platform.prepare().await? {
         Prepared::Ours => Vec::new(),
         Prepared::Existing { warnings } => warnings,
     };
     Ok(Made { engine, warnings })
+}
+
+/// What jobs work with.
+pub fn services(config: &Config, database: &Database) -> anyhow::Result<Services> {
+    Ok(Services {
+        platform: database.platform.clone(),
+        models: Models::new(&config.models).context("settings models")?,
+        events: Events::default(),
+        chunker: Arc::new(Chunker::new(config.chunking).context("settings chunking")?),
+    })
+}
+
+/// Every kind of job there is.
+pub fn catalogue(config: &Config, database: &Database) -> anyhow::Result<Catalogue> {
+    Ok(jobs::registry(services(config, database)?).catalogue())
 }
 
 /// How the engine runs.
@@ -130,23 +164,13 @@ pub fn engine_options(config: &Config) -> EngineOptions {
     }
 }
 
-/// Serves the API until `stop` fires, then finishes what it has begun.
-pub async fn serve_api(
-    config: &Config,
-    client: Client,
-    metrics: PrometheusHandle,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    let state = ApiState::new(client, &config.server, &config.security, metrics)?;
-    let address = (config.server.bind, config.server.port);
-    let listener = TcpListener::bind(address).await.with_context(|| {
+/// Listens where the settings say; port 0 means any free one.
+pub async fn listen(server: &ServerOptions) -> anyhow::Result<TcpListener> {
+    TcpListener::bind((server.bind, server.port)).await.with_context(|| {
         format!(
             "settings server.bind and server.port: failed to listen on {}:{}; is another process \
              there? (METACHAT_JOBS__SERVER__PORT)",
-            address.0, address.1
+            server.bind, server.port
         )
-    })?;
-    tracing::info!(address = %listener.local_addr()?, "API is listening");
-    api::serve(listener, api::app(state), stop).await?;
-    Ok(())
+    })
 }

@@ -1,9 +1,10 @@
-//! The product.
+//! The product: see `ARCHITECTURE.md` for the rooms and who may import whom.
 
 pub mod api;
 pub mod cli;
 pub mod compose;
 pub mod config;
+pub mod jobs;
 pub mod platform;
 pub mod services;
 pub mod telemetry;

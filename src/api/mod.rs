@@ -120,6 +120,23 @@ pub fn app(state: ApiState) -> Router {
         .with_state(state)
 }
 
+/// What a process answers that serves no API: health checks and, with the key, metrics.
+pub fn probes(state: ApiState) -> Router {
+    let metrics = OpenApiRouter::new()
+        .merge(metrics::router())
+        .route_layer(from_fn_with_state(state.clone(), auth::require_key));
+    let (routes, _) = OpenApiRouter::new()
+        .merge(metrics)
+        .merge(health::router())
+        .split_for_parts();
+    routes
+        .fallback(|| async { Problem::no_such_route() })
+        .layer(from_fn_with_state(state.clone(), observe::time_out))
+        .layer(CatchPanicLayer::custom(observe::answer_panic))
+        .layer(from_fn(observe::observe))
+        .with_state(state)
+}
+
 /// Serves until `shutdown`, then finishes what it has begun.
 pub async fn serve(
     listener: TcpListener,

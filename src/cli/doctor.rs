@@ -117,7 +117,7 @@ async fn database(database: &Database, report: &mut Report) {
     report.add("database", Verdict::Ok, answered);
     clock(now, took, report);
     schema(store, report).await;
-    platform(&Platform::new(database.db.clone()), report).await;
+    platform(&database.platform, report).await;
     wake_ups(store, report);
 }
 

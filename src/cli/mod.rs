@@ -24,7 +24,7 @@ use clap::{Parser, Subcommand};
 use windlass::Client;
 use windlass::engine::Catalogue;
 
-use crate::compose;
+use crate::compose::{self, Database};
 use crate::config::{Config, Sources};
 
 pub use failure::{Exit, Failure};
@@ -98,8 +98,11 @@ impl SettingArgs {
     }
 }
 
-/// Does one command and tells how it went. `kinds` is what may be enqueued.
-pub async fn run(cli: Cli, sources: Sources, kinds: Catalogue, printer: &mut Printer) -> Exit {
+/// What may be enqueued, given the settings and the database.
+pub type Kinds = fn(&Config, &Database) -> anyhow::Result<Catalogue>;
+
+/// Does one command and tells how it went.
+pub async fn run(cli: Cli, sources: Sources, kinds: Kinds, printer: &mut Printer) -> Exit {
     let done = dispatch(cli, sources, kinds, printer).await;
     match done {
         Ok(()) => Exit::Done,
@@ -110,7 +113,7 @@ pub async fn run(cli: Cli, sources: Sources, kinds: Catalogue, printer: &mut Pri
 async fn dispatch(
     cli: Cli,
     sources: Sources,
-    kinds: Catalogue,
+    kinds: Kinds,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     let sources = cli.settings.over(sources);
@@ -122,7 +125,7 @@ async fn dispatch(
         compose::file_exists(&config.database)?;
     }
     let database = compose::open(&config.database)?;
-    let client = Client::new(database.store.clone()).with_catalogue(kinds);
+    let client = Client::new(database.store.clone()).with_catalogue(kinds(&config, &database)?);
     match cli.command {
         Command::Enqueue(args) => enqueue::run(&client, args, printer).await,
         Command::List(args) => list::run(&client, args, printer).await,

@@ -17,6 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::api::{SecurityOptions, ServerOptions};
+use crate::services::chunking::ChunkOptions;
 use crate::services::models::ModelOptions;
 use crate::telemetry::LogOptions;
 
@@ -39,6 +40,8 @@ pub struct Config {
     pub retention: RetentionOptions,
     /// Which models answer and embed.
     pub models: ModelOptions,
+    /// How documents are cut.
+    pub chunking: ChunkOptions,
     /// What is logged.
     pub log: LogOptions,
     /// All of it as an operator may see it.

@@ -38,7 +38,7 @@ impl Desk {
         let cli = Cli::try_parse_from(words.chain(args.iter().copied())).unwrap();
         let (out, err) = (Lines::default(), Lines::default());
         let mut printer = Printer::new(cli.json, out.clone(), err.clone());
-        let exit = cli::run(cli, Sources::default(), kinds(), &mut printer).await;
+        let exit = cli::run(cli, Sources::default(), |_, _| Ok(kinds()), &mut printer).await;
         Told {
             exit,
             out: out.text(),

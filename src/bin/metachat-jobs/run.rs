@@ -1,0 +1,135 @@
+//! Brings up what a role asks for, and stops it gracefully.
+
+use anyhow::Context as _;
+use metachat_jobs::api::{self, ApiState};
+use metachat_jobs::compose::{self, Database};
+use metachat_jobs::config::Config;
+use metachat_jobs::jobs::{self, Services};
+use metachat_jobs::telemetry;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use windlass::{Client, Engine};
+
+/// What one process does. Any number of each may run against one database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Role {
+    /// Everything
+    All,
+    /// The API only
+    Api,
+    /// Jobs only; over HTTP it answers health checks and metrics
+    Worker,
+    /// Maintenance only; over HTTP it answers health checks and metrics
+    Scheduler,
+}
+
+/// What a process of any role is made of, over a database that is in shape.
+pub(crate) struct Parts {
+    database: Database,
+    pub(crate) services: Services,
+    pub(crate) client: Client,
+}
+
+impl Parts {
+    /// Opens the database and brings its tables up to date.
+    pub(crate) async fn prepare(config: &Config) -> anyhow::Result<Self> {
+        let database = compose::open(&config.database)?;
+        compose::prepare(&database).await?;
+        let services = compose::services(config, &database)?;
+        let catalogue = compose::catalogue(config, &database)?;
+        let client = Client::new(database.store.clone()).with_catalogue(catalogue);
+        Ok(Self {
+            database,
+            services,
+            client,
+        })
+    }
+
+    fn engine(&self, config: &Config, role: Role) -> anyhow::Result<Engine<Services>> {
+        let mut options = compose::engine_options(config);
+        if role == Role::Scheduler {
+            options.queues.clear();
+        }
+        let registry = jobs::registry(self.services.clone());
+        Engine::new(self.database.store.clone(), registry, options).context("settings engine")
+    }
+}
+
+/// Runs until told to stop by a signal.
+pub(crate) async fn run(config: &Config, role: Role) -> anyhow::Result<()> {
+    telemetry::init(&config.log)?;
+    let stop = stop_on_signal()?;
+    let parts = Parts::prepare(config).await?;
+    let listener = compose::listen(&config.server).await?;
+    serve(config, role, &parts, listener, stop).await
+}
+
+/// Serves and works until `stop` fires.
+pub(crate) async fn serve(
+    config: &Config,
+    role: Role,
+    parts: &Parts,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let metrics = telemetry::install()?;
+    tokio::spawn(telemetry::upkeep(metrics.clone(), stop.clone()));
+    let state = ApiState::new(
+        parts.client.clone(),
+        &config.server,
+        &config.security,
+        metrics,
+    )?;
+    let app = match role {
+        Role::All | Role::Api => api::app(state),
+        Role::Worker | Role::Scheduler => api::probes(state),
+    };
+    tracing::info!(?role, address = %listener.local_addr()?, "listening");
+    let mut tasks = JoinSet::new();
+    {
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            api::serve(listener, app, stop)
+                .await
+                .context("the API failed")
+        });
+    }
+    if role != Role::Api {
+        let (engine, stop) = (parts.engine(config, role)?, stop.clone());
+        tasks.spawn(async move {
+            engine.run(stop).await;
+            Ok(())
+        });
+    }
+    let mut result = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        // Whatever ends takes the rest with it: half a process is worse than none.
+        stop.cancel();
+        result = result.and(ended.context("a part of the process panicked").flatten());
+    }
+    result
+}
+
+/// A token that the first SIGTERM or SIGINT fires; a second one ends the process at once.
+pub(crate) fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let failed = "failed to listen for signals";
+    let mut terminate = signal(SignalKind::terminate()).context(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).context(failed)?;
+    let stop = CancellationToken::new();
+    let fired = stop.clone();
+    tokio::spawn(async move {
+        for again in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+                _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+            }
+            if again {
+                std::process::exit(130);
+            }
+            fired.cancel();
+        }
+    });
+    Ok(stop)
+}

@@ -1,0 +1,213 @@
+use std::time::Duration;
+
+use anyhow::anyhow;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use windlass::model::{Conflict, Unique};
+use windlass::{Context, Job, JobOptions, Json, Outcome, permanent};
+
+use super::Services;
+use super::failure::{from_platform, from_service};
+use crate::platform::{Document, Finished, Indexed, NewChunk, Private};
+use crate::services::chunking::{Chunk, Format};
+
+/// How many chunks are embedded between two reports of progress.
+const BATCH: usize = 256;
+
+/// Cuts a document into chunks, embeds them and makes them findable.
+///
+/// The new chunks replace the old ones in one transaction, and only if the document is still at the
+/// version that was read: a slow run never undoes a newer one. The document's text is never touched,
+/// whatever fails.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IngestDocument {
+    /// Whose document.
+    pub tenant_id: String,
+    /// Which.
+    pub document_id: String,
+}
+
+impl Job for IngestDocument {
+    const KIND: &'static str = "ingest_document";
+    type Services = Services;
+
+    fn options() -> JobOptions {
+        JobOptions {
+            queue: "documents",
+            max_attempts: 6,
+            timeout: Duration::from_mins(30),
+            ..JobOptions::default()
+        }
+    }
+
+    fn tenant(&self) -> Option<&str> {
+        Some(&self.tenant_id)
+    }
+
+    fn ordering_key(&self) -> Option<String> {
+        Some(format!("document/{}", self.document_id))
+    }
+
+    fn unique(&self) -> Option<Unique> {
+        // One is enough, even while it runs: it publishes only what is still the current version,
+        // and otherwise starts again from the newer one.
+        Some(Unique {
+            key: self.document_id.clone(),
+            window: None,
+            conflict: Conflict::ReturnExisting,
+        })
+    }
+
+    async fn run(self, cx: Context<Services>) -> anyhow::Result<Outcome> {
+        let platform = &cx.services().platform;
+        let document = platform
+            .document(&self.tenant_id, &self.document_id)
+            .await
+            .map_err(from_platform)?;
+        let Some(document) = document else {
+            return Ok(Outcome::cancel("the document was deleted"));
+        };
+        match self.index(&cx, &document).await {
+            Ok(outcome) => Ok(outcome),
+            Err(error) => {
+                if cx.is_last_attempt() || windlass::engine::is_permanent(&error) {
+                    self.mark_failed(&cx, &document, &error).await?;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl IngestDocument {
+    async fn index(&self, cx: &Context<Services>, document: &Document) -> anyhow::Result<Outcome> {
+        let Services {
+            platform, chunker, ..
+        } = cx.services();
+        let Some(content) = &document.content else {
+            return Err(permanent(anyhow!(
+                "metadata.content: the document's text is not there"
+            )));
+        };
+        let mut tx = platform
+            .begin(&self.tenant_id)
+            .await
+            .map_err(from_platform)?;
+        platform
+            .mark_processing(&mut tx, &self.tenant_id, &document.id, document.version)
+            .await
+            .map_err(from_platform)?;
+        tx.commit()
+            .await
+            .map_err(|error| from_platform(error.into()))?;
+
+        let chunks = chunker.chunks(content, Format::of(&document.mime_type));
+        if chunks.is_empty() {
+            return Err(permanent(anyhow!(
+                "metadata.content: the document holds no text"
+            )));
+        }
+        let chunks = embed(cx, &chunks).await?;
+        self.publish(cx, document, &chunks).await
+    }
+
+    /// Swaps the chunks and is done: both, or neither.
+    async fn publish(
+        &self,
+        cx: &Context<Services>,
+        document: &Document,
+        chunks: &[NewChunk],
+    ) -> anyhow::Result<Outcome> {
+        let Services {
+            platform, models, ..
+        } = cx.services();
+        let indexed = Indexed {
+            embedding_model: models.embedder.name().to_owned(),
+            language: None,
+            at: cx.now(),
+        };
+        let mut tx = platform
+            .begin(&self.tenant_id)
+            .await
+            .map_err(from_platform)?;
+        let finished = platform
+            .finish_document(
+                &mut tx,
+                &self.tenant_id,
+                &document.id,
+                document.version,
+                chunks,
+                &indexed,
+            )
+            .await
+            .map_err(from_platform)?;
+        match finished {
+            Finished::Stored => {
+                let result = json!({"chunks": chunks.len(), "version": document.version});
+                Ok(cx.commit(tx, Some(Json::encode(&result)?)).await?)
+            }
+            Finished::Superseded => Ok(Outcome::snooze(Duration::ZERO)),
+            Finished::Gone => Ok(Outcome::cancel("the document was deleted")),
+        }
+    }
+
+    async fn mark_failed(
+        &self,
+        cx: &Context<Services>,
+        document: &Document,
+        error: &anyhow::Error,
+    ) -> anyhow::Result<()> {
+        let platform = &cx.services().platform;
+        let (reason, at) = (error.to_string(), cx.now());
+        let mut tx = platform
+            .begin(&self.tenant_id)
+            .await
+            .map_err(from_platform)?;
+        platform
+            .fail_document(
+                &mut tx,
+                &self.tenant_id,
+                &document.id,
+                document.version,
+                &reason,
+                at,
+            )
+            .await
+            .map_err(from_platform)?;
+        tx.commit()
+            .await
+            .map_err(|error| from_platform(error.into()))
+    }
+}
+
+async fn embed(cx: &Context<Services>, chunks: &[Chunk<'_>]) -> anyhow::Result<Vec<NewChunk>> {
+    let mut embedded = Vec::with_capacity(chunks.len());
+    for batch in chunks.chunks(BATCH) {
+        let texts: Vec<String> = batch.iter().map(Chunk::text_to_embed).collect();
+        let vectors = cx
+            .services()
+            .models
+            .embedder
+            .embed(&texts)
+            .await
+            .map_err(from_service)?;
+        for (chunk, embedding) in batch.iter().zip(vectors) {
+            embedded.push(NewChunk {
+                content: Private(chunk.content.to_owned()),
+                embedding,
+                position: i32::try_from(chunk.position)?,
+                metadata: Private(json!({
+                    "charStart": chunk.chars.start,
+                    "charEnd": chunk.chars.end,
+                    "length": chunk.chars.len(),
+                    "heading": chunk.heading,
+                    "language": "en",
+                })),
+            });
+        }
+        cx.progress(&json!({"embedded": embedded.len(), "of": chunks.len()}))
+            .await?;
+    }
+    Ok(embedded)
+}

@@ -1,0 +1,11 @@
+//! The promises under real faults: real processes, `kill -9`, `SIGSTOP`, a database that goes away.
+//!
+//! Each test runs the program itself on a database of its own and looks at what is left.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod database;
+mod kills;
+mod model;
+mod outage;
+mod process;
+mod zombie;

@@ -1,0 +1,5 @@
+//! The platform's jobs, run by the real engine on the real databases with the offline models.
+
+mod documents;
+mod messages;
+mod rig;
