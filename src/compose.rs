@@ -23,8 +23,6 @@ use crate::services::chunking::Chunker;
 use crate::services::events::Events;
 use crate::services::models::Models;
 
-/// What a DBA sees the connections as.
-const APPLICATION: &str = "metachat-jobs";
 /// How long the database may take to answer when the program starts.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -55,17 +53,11 @@ pub fn open(options: &DatabaseOptions) -> anyhow::Result<Database> {
             let url = options.url.expose_secret();
             let invalid = "setting database.url";
             // The engine's connections allow only its own plans; the platform's are ordinary ones.
-            let timeout = Duration::from_millis(options.statement_timeout_ms);
-            let store = PgStoreOptions {
-                application_name: APPLICATION.to_owned(),
-                call_timeout: timeout,
-                ..PgStoreOptions::default()
-            };
-            let store = PgStore::connect(url, &store).context(invalid)?;
+            let store = PgStore::connect(url, &PgStoreOptions::default()).context(invalid)?;
             let platform = PostgresOptions {
-                application_name: APPLICATION.to_owned(),
+                application_name: "metachat-jobs".to_owned(),
                 max_connections: options.max_connections,
-                statement_timeout: timeout,
+                statement_timeout: Duration::from_millis(options.statement_timeout_ms),
                 ..PostgresOptions::default()
             };
             let db = Postgres::new(url, &platform).context(invalid)?;

@@ -8,6 +8,8 @@
 
 #[path = "architecture/diagram.rs"]
 mod diagram;
+#[path = "architecture/docs.rs"]
+mod docs;
 #[path = "architecture/imports.rs"]
 mod imports;
 #[path = "architecture/source.rs"]
@@ -207,7 +209,76 @@ const MOST_LINES: usize = 600;
 const MOST_LINES_IN_TESTS: usize = 900;
 const LONG_FILES: &[LongFile] = &[];
 
-const DIALECTS: &[Dialects] = &[Dialects {
+const DIALECTS: &[Dialects] = &[STORE, PLATFORM];
+
+const STORE: Dialects = Dialects {
+    place: "crates/windlass/src/store",
+    only: &[
+        Only {
+            dialect: "postgres",
+            names: &[
+                "create_schema",
+                "lock_schema",
+                "add_partitions",
+                "drop_partitions",
+                "notify",
+            ],
+            why: "SQLite has no schemas, no partitions and nobody to notify",
+        },
+        Only {
+            dialect: "postgres",
+            names: &[
+                "lock_job",
+                "lock_finished",
+                "lock_lines",
+                "lock_stuck_lines",
+            ],
+            why: "SQLite has one writer: nothing changes between its reads and its writes",
+        },
+        Only {
+            dialect: "postgres",
+            names: &[
+                "set_aside",
+                "end_unstarted",
+                "rescue",
+                "revive",
+                "request_cancel",
+            ],
+            why: "they move rows between two tables, or need their own lock; SQLite has one table (docs/adr/0002)",
+        },
+        Only {
+            dialect: "postgres",
+            names: &["look_back"],
+            why: "it finds what lies behind a claim's position; SQLite has no dead rows to avoid",
+        },
+        Only {
+            dialect: "postgres",
+            names: &["enqueue_many", "enqueue_ordered", "hand_on", "stuck_lines"],
+            why: "arrays, and lines under their locks; SQLite has `enqueue`, `enqueue_lines` and `unblock`",
+        },
+        Only {
+            dialect: "postgres",
+            names: &["unique_put", "unique_sweep"],
+            why: "keys are decided under row locks; SQLite decides them in `unique_take` and `unique_expire`",
+        },
+        Only {
+            dialect: "sqlite",
+            names: &[
+                "cancel",
+                "claim_due",
+                "fence",
+                "enqueue_lines",
+                "unblock",
+                "queue_stats",
+                "unique_kept_by",
+                "unique_retake",
+            ],
+            why: "it reads, decides in Rust under its one writer, and writes; PostgreSQL does it in one statement",
+        },
+    ],
+};
+
+const PLATFORM: Dialects = Dialects {
     place: "src/platform",
     only: &[
         Only {
@@ -237,9 +308,9 @@ const DIALECTS: &[Dialects] = &[Dialects {
             why: "the scan finds ids first; on PostgreSQL the search returns the whole hit",
         },
     ],
-}];
+};
 
-const MIGRATIONS: &[&str] = &["migrations"];
+const MIGRATIONS: [&str; 2] = ["crates/windlass/migrations", "migrations"];
 
 const SQL_IN_CODE: &[InCode] = &[(
     "begin immediate",
@@ -305,6 +376,13 @@ fn nothing_is_true_on_one_machine_only() {
 fn the_state_diagram_is_the_state_machine() {
     let page = include_str!("../ARCHITECTURE.md");
     assert_eq!(diagram::of_the_diagram(page), diagram::of_the_code());
+}
+
+#[test]
+fn pages_point_at_what_is_there() {
+    let files = tree::files();
+    let pages = files.iter().filter(|file| file.path.ends_with(".md"));
+    none(pages.flat_map(|page| docs::check_links(page, &files)));
 }
 
 #[track_caller]

@@ -25,7 +25,7 @@ const QUESTION: &str = "What happens to a job when its worker is killed?";
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The knowledge base: name and text.
-const DOCUMENTS: [(&str, &str); 7] = [
+const DOCUMENTS: [(&str, &str); 9] = [
     ("ARCHITECTURE.md", include_str!("../../../ARCHITECTURE.md")),
     ("CONTRIBUTING.md", include_str!("../../../CONTRIBUTING.md")),
     (
@@ -41,8 +41,16 @@ const DOCUMENTS: [(&str, &str); 7] = [
         include_str!("../../../docs/adr/0001-apalis-is-the-runtime-not-the-store.md"),
     ),
     (
+        "docs/adr/0002-live-and-finished-tables.md",
+        include_str!("../../../docs/adr/0002-live-and-finished-tables.md"),
+    ),
+    (
         "docs/adr/0003-sql-in-files.md",
         include_str!("../../../docs/adr/0003-sql-in-files.md"),
+    ),
+    (
+        "docs/adr/0005-ordering-keys-by-hand-off.md",
+        include_str!("../../../docs/adr/0005-ordering-keys-by-hand-off.md"),
     ),
     (
         "docs/adr/0006-rescue-by-lease-and-fence.md",

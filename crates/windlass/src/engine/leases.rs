@@ -1,7 +1,7 @@
 //! The lease keeper: everything claimed and not yet recorded stays ours, or is stopped.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
-use super::context::{Attempt, Stop};
+use super::context::Attempt;
 use super::job::JobOptions;
 use super::registry::Catalogue;
 use crate::model::{ClaimedJob, JobId, Lease};
@@ -20,9 +20,36 @@ use crate::telemetry::{self, Outage};
 /// Most leases extended by one statement.
 const BATCH: usize = 1000;
 
+/// Why an attempt must end before it ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    TimedOut,
+    Cancelled,
+    Stopping,
+    LeaseLost,
+}
+
+/// A claimed job on its way to, or in, its handler.
+#[derive(Debug, Clone)]
+pub(super) struct Assigned {
+    pub(super) attempt: Attempt,
+    pub(super) options: Arc<JobOptions>,
+    /// Set before the token fires.
+    pub(super) stop: Arc<OnceLock<Stop>>,
+}
+
+impl Assigned {
+    fn stop(&self, why: Stop) {
+        // The first reason stands.
+        if self.stop.set(why).is_ok() {
+            self.attempt.cancelled.cancel();
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Held {
-    attempt: Arc<Attempt>,
+    assigned: Assigned,
     lasts: Duration,
     renew_at: Instant,
 }
@@ -53,7 +80,7 @@ impl Leases {
     }
 
     /// Starts keeping the leases of a claim that was answered at `claimed`.
-    pub(super) fn hold(&self, jobs: Vec<ClaimedJob>, claimed: Instant) -> Vec<Arc<Attempt>> {
+    pub(super) fn hold(&self, jobs: Vec<ClaimedJob>, claimed: Instant) -> Vec<Assigned> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.into_iter()
             .map(|job| {
@@ -69,22 +96,24 @@ impl Leases {
                 } else {
                     claimed
                 };
-                let attempt = Arc::new(Attempt {
-                    job,
+                let assigned = Assigned {
+                    attempt: Attempt {
+                        job: Arc::new(job),
+                        cancelled: CancellationToken::new(),
+                        client: self.client.clone(),
+                        claimed,
+                        committing: Arc::default(),
+                    },
                     options,
-                    client: self.client.clone(),
-                    claimed,
-                    cancelled: CancellationToken::new(),
-                    told: OnceLock::new(),
-                    committing: AtomicBool::new(false),
-                });
+                    stop: Arc::default(),
+                };
                 let entry = Held {
-                    attempt: Arc::clone(&attempt),
+                    assigned: assigned.clone(),
                     lasts,
                     renew_at,
                 };
-                held.insert(attempt.job.id, entry);
-                attempt
+                held.insert(assigned.attempt.job.id, entry);
+                assigned
             })
             .collect()
     }
@@ -95,7 +124,7 @@ impl Leases {
         for lease in leases {
             if held
                 .get(&lease.job)
-                .is_some_and(|h| h.attempt.job.lease() == lease)
+                .is_some_and(|h| h.assigned.attempt.job.lease() == lease)
             {
                 held.remove(&lease.job);
             }
@@ -105,7 +134,7 @@ impl Leases {
     /// Tells every attempt to end because the process does.
     pub(super) fn stop_all(&self) {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.values().for_each(|h| h.attempt.stop(Stop::Stopping));
+        held.values().for_each(|h| h.assigned.stop(Stop::Stopping));
     }
 
     /// Extends leases until the end of the process.
@@ -150,7 +179,9 @@ impl Leases {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let mut due: HashMap<Duration, Vec<Lease>> = HashMap::new();
         for h in held.values().filter(|h| h.renew_at <= now) {
-            due.entry(h.lasts).or_default().push(h.attempt.job.lease());
+            due.entry(h.lasts)
+                .or_default()
+                .push(h.assigned.attempt.job.lease());
         }
         due
     }
@@ -171,13 +202,13 @@ impl Leases {
             let Some(h) = held.get(&lease.job) else {
                 continue;
             };
-            if h.attempt.job.lease() != lease {
+            if h.assigned.attempt.job.lease() != lease {
                 continue;
             }
-            if h.attempt.committing.load(Ordering::Acquire) {
+            if h.assigned.attempt.committing.load(Ordering::Acquire) {
                 continue;
             }
-            h.attempt.stop(why);
+            h.assigned.stop(why);
             if why == Stop::LeaseLost {
                 telemetry::lease_lost(lease.job);
                 held.remove(&lease.job);

@@ -1,4 +1,3 @@
 -- Jobs with a recorded outcome; benches/engine/ours.rs.
 select count(*)
-from jobs
-where finished_at is not null
+from finished_jobs
