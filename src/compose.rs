@@ -23,6 +23,8 @@ use crate::services::chunking::Chunker;
 use crate::services::events::Events;
 use crate::services::models::Models;
 
+/// What a DBA sees the connections as.
+const APPLICATION: &str = "metachat-jobs";
 /// How long the database may take to answer when the program starts.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -53,11 +55,17 @@ pub fn open(options: &DatabaseOptions) -> anyhow::Result<Database> {
             let url = options.url.expose_secret();
             let invalid = "setting database.url";
             // The engine's connections allow only its own plans; the platform's are ordinary ones.
-            let store = PgStore::connect(url, &PgStoreOptions::default()).context(invalid)?;
+            let timeout = Duration::from_millis(options.statement_timeout_ms);
+            let store = PgStoreOptions {
+                application_name: APPLICATION.to_owned(),
+                call_timeout: timeout,
+                ..PgStoreOptions::default()
+            };
+            let store = PgStore::connect(url, &store).context(invalid)?;
             let platform = PostgresOptions {
-                application_name: "metachat-jobs".to_owned(),
+                application_name: APPLICATION.to_owned(),
                 max_connections: options.max_connections,
-                statement_timeout: Duration::from_millis(options.statement_timeout_ms),
+                statement_timeout: timeout,
                 ..PostgresOptions::default()
             };
             let db = Postgres::new(url, &platform).context(invalid)?;

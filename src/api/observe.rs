@@ -7,7 +7,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, error_span};
 use uuid::Uuid;
 
 use super::{ApiState, Problem};
@@ -42,7 +42,8 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
         trace_parent,
     });
 
-    let span = info_span!(
+    // Of the highest level, so that no setting takes the ids from a line that is written.
+    let span = error_span!(
         "http",
         requestId = request_id,
         correlationId = correlation_id

@@ -1,30 +1,9 @@
-use serde::Serialize;
-use windlass::{Client, JobId};
+use windlass::Client;
 
-use super::{Failure, Printer, failure};
-
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Which job
-    id: JobId,
-    /// Only if it is this tenant's
-    #[arg(long)]
-    tenant: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Answer {
-    id: JobId,
-    status: &'static str,
-}
+use super::change::{self, Args};
+use super::{Failure, Printer};
 
 pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> Result<(), Failure> {
     let changed = client.discard(args.id, args.tenant.as_deref()).await?;
-    failure::check(args.id, "discarded", changed)?;
-    let answer = Answer {
-        id: args.id,
-        status: "done",
-    };
-    printer.data(&answer, |answer| format!("{} is dead now\n", answer.id))?;
-    Ok(())
+    change::tell(args.id, changed, ("discarded", "is dead now"), printer)
 }

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use windlass::engine::EnqueueError;
 use windlass::model::InvalidJob;
-use windlass::store::Changed;
 use windlass::{JobId, store};
 
 use super::Printer;
@@ -61,24 +60,6 @@ impl Failure {
             printer.talk(&format!("error: {}", self.message));
         }
         self.exit
-    }
-}
-
-/// Whether an operator's wish came true. `verb` as in "cannot be cancelled".
-pub(super) fn check(id: JobId, verb: &str, changed: Changed) -> Result<(), Failure> {
-    match changed {
-        Changed::Done | Changed::Asked => Ok(()),
-        Changed::NotFound => Err(Failure::job_not_found(id)),
-        Changed::Refused(state) => Err(Failure::new(
-            Exit::Failed,
-            format!("a {state} job cannot be {verb}: see `jobctl show {id}`"),
-        )),
-        Changed::Held(by) => Err(Failure::new(
-            Exit::Failed,
-            format!(
-                "job {by} holds the unique key: wait until it is done, or `jobctl cancel {by}`"
-            ),
-        )),
     }
 }
 

@@ -5,6 +5,7 @@
 //! when it failed, 2 when it was asked wrongly and 3 when there is no such thing.
 
 mod cancel;
+mod change;
 mod discard;
 mod doctor;
 mod enqueue;
@@ -70,11 +71,11 @@ pub enum Command {
     /// Show a job and its attempts
     Show(show::Args),
     /// Make a job available now: revive a finished one, run a waiting one at once
-    Requeue(requeue::Args),
+    Requeue(change::Args),
     /// Stop a job, or ask it to stop if it runs
-    Cancel(cancel::Args),
+    Cancel(change::Args),
     /// Set an unfinished job aside as a dead letter
-    Discard(discard::Args),
+    Discard(change::Args),
     /// Show how each queue stands
     Queues,
     /// Show the processes that run jobs

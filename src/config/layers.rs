@@ -97,6 +97,13 @@ fn platform_names(environment: &BTreeMap<String, String>) -> Result<Layer, Error
 }
 
 fn environment(environment: &BTreeMap<String, String>) -> Result<Layer, Error> {
+    // With one underscore too few a variable would be read by nobody.
+    let ours = |name: &&String| name.starts_with("METACHAT_JOBS_");
+    let read = |name: &String| name.starts_with("METACHAT_JOBS__") || name == FILE_VARIABLE;
+    if let Some(name) = environment.keys().filter(ours).find(|name| !read(name)) {
+        let near = vec![variable("section.key")];
+        return Err(Error::unknown(name.clone(), "", near));
+    }
     let variables = environment
         .iter()
         .map(|(name, value)| (name.clone(), value.clone()));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// Requests, by method, route and status code.
 pub const REQUESTS: &str = "http_requests_total";
@@ -44,9 +44,13 @@ pub fn handler_panicked() {
     error!("a request handler panicked; this is a defect of this program");
 }
 
-/// The store said no for a reason that no caller can help.
+/// The store did not do what a request needed.
 pub fn store_failed(error: &windlass::store::Error) {
-    error!(%error, "the store failed a request");
+    if error.is_transient() {
+        warn!(%error, "the store is out of reach or busy: the request may be repeated");
+    } else {
+        error!(%error, "the store failed a request");
+    }
 }
 
 /// A client may invent any method; a metric must not have a label for each.

@@ -153,6 +153,12 @@ fn an_unknown_key_is_refused_with_its_origin_and_its_neighbours() {
         "unknown setting database.uri (from METACHAT_JOBS__DATABASE__URI); did you mean database.url?"
     );
 
+    let told = refused(&environment(&[("METACHAT_JOBS_ADMIN_KEY", "x")]));
+    assert_eq!(
+        told,
+        "unknown setting METACHAT_JOBS_ADMIN_KEY; did you mean METACHAT_JOBS__SECTION__KEY?"
+    );
+
     let mut sources = Sources::default();
     sources.flags.push(("colour".to_owned(), "blue".to_owned()));
     let told = refused(&sources);

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 use windlass::Store;
 use windlass::db::{Sqlite, SqliteOptions};
+use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
 
 use super::Api;
@@ -33,6 +34,24 @@ async fn a_busy_database_is_told_as_unavailable() {
 
     lock.rollback().await.unwrap();
     assert_eq!(api.post("/v1/jobs", job).await.status, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_server_that_is_gone_is_told_as_unavailable() {
+    // A port that was free a moment ago, and on which nobody listens.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://u:hunter2@{}/x", gone.local_addr().unwrap());
+    drop(gone);
+    let store = PgStore::connect(&url, &PgStoreOptions::default()).unwrap();
+    let api = Api::over(Arc::new(store), Duration::from_secs(30));
+
+    let job = json!({"kind": "greet", "args": {"name": "x"}});
+    for answer in [api.post("/v1/jobs", job).await, api.get("/v1/queues").await] {
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(answer.json()["type"], "/problems/unavailable");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert!(!answer.text.contains("hunter2"), "{}", answer.text);
+    }
 }
 
 #[tokio::test]

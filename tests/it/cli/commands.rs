@@ -7,9 +7,11 @@ use serde_json::Value;
 
 use crate::api::kinds;
 use crate::lines::Lines;
+use crate::support::with_postgres;
 
 /// A database that `jobctl` works on.
 struct Desk {
+    url: String,
     folder: tempfile::TempDir,
 }
 
@@ -20,12 +22,26 @@ struct Told {
 }
 
 impl Desk {
+    /// With its tables.
     async fn new() -> Self {
-        let desk = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let desk = Self::empty();
         assert_eq!(desk.run(&["migrate"]).await.exit, Exit::Done);
         desk
+    }
+
+    /// A file that is not there yet.
+    fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("jobs.db");
+        Self {
+            url: format!("sqlite:{}", file.display()),
+            folder,
+        }
+    }
+
+    fn on_postgres(url: String) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { url, folder }
     }
 
     fn file(&self) -> PathBuf {
@@ -33,8 +49,7 @@ impl Desk {
     }
 
     async fn run(&self, args: &[&str]) -> Told {
-        let url = format!("sqlite:{}", self.file().display());
-        let words = ["jobctl", "--database", &url].into_iter();
+        let words = ["jobctl", "--database", &self.url].into_iter();
         let cli = Cli::try_parse_from(words.chain(args.iter().copied())).unwrap();
         let (out, err) = (Lines::default(), Lines::default());
         let mut printer = Printer::new(cli.json, out.clone(), err.clone());
@@ -62,7 +77,26 @@ impl Desk {
 
 #[tokio::test]
 async fn a_job_is_enqueued_shown_and_looked_after() {
-    let desk = Desk::new().await;
+    look_after_a_job(&Desk::new().await).await;
+}
+
+#[tokio::test]
+async fn a_job_is_enqueued_shown_and_looked_after_on_postgres() {
+    with_postgres(async |url| {
+        let desk = Desk::on_postgres(url);
+        let doctor = desk.run(&["doctor"]).await;
+        assert_eq!(doctor.exit, Exit::Failed);
+        assert!(doctor.out.contains("FAIL  schema"), "{}", doctor.out);
+        assert_eq!(desk.run(&["migrate"]).await.exit, Exit::Done);
+        let doctor = desk.run(&["doctor"]).await;
+        assert_eq!(doctor.exit, Exit::Done, "{}", doctor.out);
+        assert!(!doctor.out.contains("FAIL"), "{}", doctor.out);
+        look_after_a_job(&desk).await;
+    })
+    .await;
+}
+
+async fn look_after_a_job(desk: &Desk) {
     let more = [
         "--priority",
         "2",
@@ -226,9 +260,7 @@ async fn the_doctor_finds_a_healthy_database_well() {
 
 #[tokio::test]
 async fn the_doctor_finds_a_missing_schema_and_says_what_to_do() {
-    let desk = Desk {
-        folder: tempfile::tempdir().unwrap(),
-    };
+    let desk = Desk::empty();
     std::fs::write(desk.file(), b"").unwrap();
     for _ in 0..2 {
         let told = desk.run(&["doctor"]).await;
@@ -240,9 +272,7 @@ async fn the_doctor_finds_a_missing_schema_and_says_what_to_do() {
 
 #[tokio::test]
 async fn a_file_that_is_not_there_is_not_made_by_looking() {
-    let desk = Desk {
-        folder: tempfile::tempdir().unwrap(),
-    };
+    let desk = Desk::empty();
     let listed = desk.run(&["list"]).await;
     assert_eq!(listed.exit, Exit::Failed);
     assert!(listed.err.contains("jobctl migrate"), "{}", listed.err);

@@ -61,6 +61,31 @@ fn an_unreachable_database_is_named_with_the_remedy() {
 }
 
 #[test]
+fn an_unreachable_server_is_named_without_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://u:hunter2@{}/x", gone.local_addr().unwrap());
+    drop(gone);
+    let run = |program: &str, args: &[&str]| {
+        let mut command = Command::new(program);
+        let command = command.args(args).current_dir(folder.path()).env_clear();
+        command.env("DATABASE_URL", &url).output().unwrap()
+    };
+    let jobctl = run(env!("CARGO_BIN_EXE_jobctl"), &["list"]);
+    let daemon = run(
+        env!("CARGO_BIN_EXE_metachat-jobs"),
+        &["run", "--role", "api"],
+    );
+    for output in [jobctl, daemon] {
+        let told = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("DATABASE_URL"), "{told}");
+        assert!(told.contains("jobctl doctor"), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
 fn the_daemon_does_not_serve_without_a_key() {
     let folder = tempfile::tempdir().unwrap();
     let daemon = Command::new(env!("CARGO_BIN_EXE_metachat-jobs"))

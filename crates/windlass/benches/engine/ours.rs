@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use sqlx::Row;
 use tokio_util::sync::CancellationToken;
-use windlass::db::{Db, Sqlite, SqliteOptions};
+use windlass::db::{Db, Postgres, PostgresOptions, Sqlite, SqliteOptions};
+use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
 use windlass::{Client, Context, Engine, EngineOptions, Job, Outcome, Registry, Store};
 
@@ -29,13 +29,18 @@ pub(crate) struct Ours {
 
 impl Ours {
     pub(crate) fn open(url: &str) -> anyhow::Result<Self> {
-        let path = url.strip_prefix("sqlite:").context("no PostgreSQL yet")?;
-        let db = Sqlite::new(path, &SqliteOptions::default());
-        let store = Arc::new(SqliteStore::new(db.clone()));
-        Ok(Self {
-            db: Db::Sqlite(db),
-            client: Client::new(store),
-        })
+        let (db, store): (Db, Arc<dyn Store>) = match url.strip_prefix("sqlite:") {
+            Some(path) => {
+                let db = Sqlite::new(path, &SqliteOptions::default());
+                (Db::Sqlite(db.clone()), Arc::new(SqliteStore::new(db)))
+            }
+            None => (
+                Db::Postgres(Postgres::new(url, &PostgresOptions::default())?),
+                Arc::new(PgStore::connect(url, &PgStoreOptions::default())?),
+            ),
+        };
+        let client = Client::new(store);
+        Ok(Self { db, client })
     }
 
     async fn count(&self, postgres: &'static str, sqlite: &'static str) -> anyhow::Result<i64> {

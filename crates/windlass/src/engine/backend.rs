@@ -28,9 +28,10 @@ use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
 use tower::{Layer, Service};
 
+use super::context::{Attempt, Stop};
 use super::executor::{Ended, panicked, perform};
 use super::job::Outcome;
-use super::leases::{Assigned, Stop};
+
 use super::registry::Registry;
 use crate::telemetry;
 
@@ -49,13 +50,13 @@ pub(super) struct Feed {
 
 #[derive(Debug, Default)]
 struct Ready {
-    jobs: VecDeque<Assigned>,
+    jobs: VecDeque<Arc<Attempt>>,
     worker: Option<Waker>,
 }
 
 impl Feed {
     /// Hands claimed jobs to the worker.
-    pub(super) fn push(&self, jobs: impl IntoIterator<Item = Assigned>) {
+    pub(super) fn push(&self, jobs: impl IntoIterator<Item = Arc<Attempt>>) {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         let before = ready.jobs.len();
         ready.jobs.extend(jobs);
@@ -67,7 +68,7 @@ impl Feed {
     }
 
     /// Takes back what has not started.
-    pub(super) fn take_unstarted(&self) -> Vec<Assigned> {
+    pub(super) fn take_unstarted(&self) -> Vec<Arc<Attempt>> {
         let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
         let jobs: Vec<_> = ready.jobs.drain(..).collect();
         self.outstanding.fetch_sub(jobs.len(), Ordering::AcqRel);
@@ -107,7 +108,7 @@ pub(super) struct FeedBackend {
 }
 
 impl Backend for FeedBackend {
-    type Task = Task<Assigned>;
+    type Task = Task<Arc<Attempt>>;
     type Error = Infallible;
 
     fn poll_ready(
@@ -147,7 +148,7 @@ impl Backend for FeedBackend {
 }
 
 impl BackendConfig for FeedBackend {
-    type Args = Assigned;
+    type Args = Arc<Attempt>;
     type Id = uuid::Uuid;
     type Kind = Ephemeral;
     type Config = ();
@@ -164,7 +165,7 @@ impl BackendConfig for FeedBackend {
 
 /// Gets every end of every attempt, exactly once.
 pub(super) type Record =
-    Arc<dyn Fn(Assigned, Result<Outcome, Ended>) -> BoxFuture<'static, ()> + Send + Sync>;
+    Arc<dyn Fn(Arc<Attempt>, Result<Outcome, Ended>) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// The outermost layer: whatever happens inside, the attempt's end is recorded.
 #[derive(Clone)]
@@ -196,9 +197,9 @@ impl<T> Layer<T> for RecordLayer {
     }
 }
 
-impl<T> Service<Task<Assigned>> for RecordService<T>
+impl<T> Service<Task<Arc<Attempt>>> for RecordService<T>
 where
-    T: Service<Task<Assigned>, Response = Outcome, Error = BoxDynError>,
+    T: Service<Task<Arc<Attempt>>, Response = Outcome, Error = BoxDynError>,
     T::Future: Send + 'static,
 {
     type Response = ();
@@ -209,13 +210,13 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, task: Task<Assigned>) -> Self::Future {
-        let assigned = task.args.clone();
+    fn call(&mut self, task: Task<Arc<Attempt>>) -> Self::Future {
+        let attempt = Arc::clone(&task.args);
         let running = self.inner.call(task);
         let RecordLayer { feed, record } = self.layer.clone();
         async move {
             let result = running.await.map_err(ended);
-            record(assigned, result).await;
+            record(attempt, result).await;
             feed.one_ended();
             Ok(())
         }
@@ -255,9 +256,9 @@ impl<T> Layer<T> for DeadlineLayer {
     }
 }
 
-impl<T> Service<Task<Assigned>> for DeadlineService<T>
+impl<T> Service<Task<Arc<Attempt>>> for DeadlineService<T>
 where
-    T: Service<Task<Assigned>, Response = Outcome, Error = BoxDynError>,
+    T: Service<Task<Arc<Attempt>>, Response = Outcome, Error = BoxDynError>,
     T::Future: Send + 'static,
 {
     type Response = Outcome;
@@ -268,25 +269,25 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, task: Task<Assigned>) -> Self::Future {
-        let assigned = task.args.clone();
+    fn call(&mut self, task: Task<Arc<Attempt>>) -> Self::Future {
+        let attempt = Arc::clone(&task.args);
         let mut running = Box::pin(self.inner.call(task));
         let cancel_grace = self.cancel_grace;
         async move {
-            let timeout = assigned.options.timeout;
+            let timeout = attempt.options.timeout;
             let why = tokio::select! {
                 biased;
-                result = &mut running => return told_to_end(result, assigned.stop.get(), timeout),
-                () = assigned.attempt.cancelled.cancelled() => assigned.stop.get(),
+                result = &mut running => return told_to_end(result, attempt.told.get(), timeout),
+                () = attempt.cancelled.cancelled() => attempt.told.get(),
                 () = tokio::time::sleep(timeout) => {
-                    assigned.attempt.cancelled.cancel();
+                    attempt.cancelled.cancel();
                     Some(&Stop::TimedOut)
                 }
             };
             let result = tokio::time::timeout(cancel_grace, &mut running)
                 .await
                 .unwrap_or_else(|_| {
-                    telemetry::handler_hung(assigned.attempt.job.id, &assigned.attempt.job.kind);
+                    telemetry::handler_hung(attempt.job.id, &attempt.job.kind);
                     Err(Ended::Stopped.into())
                 });
             told_to_end(result, why, timeout)
@@ -320,7 +321,7 @@ struct Perform<S> {
     registry: Arc<Registry<S>>,
 }
 
-impl<S: Clone + Send + Sync + 'static> Service<Task<Assigned>> for Perform<S> {
+impl<S: Clone + Send + Sync + 'static> Service<Task<Arc<Attempt>>> for Perform<S> {
     type Response = Outcome;
     type Error = BoxDynError;
     type Future = BoxFuture<'static, Result<Outcome, BoxDynError>>;
@@ -329,14 +330,9 @@ impl<S: Clone + Send + Sync + 'static> Service<Task<Assigned>> for Perform<S> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, task: Task<Assigned>) -> Self::Future {
+    fn call(&mut self, task: Task<Arc<Attempt>>) -> Self::Future {
         let registry = Arc::clone(&self.registry);
-        async move {
-            perform(registry, task.args.attempt)
-                .await
-                .map_err(Into::into)
-        }
-        .boxed()
+        async move { perform(registry, task.args).await.map_err(Into::into) }.boxed()
     }
 }
 

@@ -1,12 +1,12 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, EnqueueError};
-use super::job::{Committed, Job, Outcome};
+use super::job::{Committed, Job, JobOptions, Outcome};
 use crate::db;
 use crate::model::{ClaimedJob, Enqueued, Finish, Json, NewJob, Recorded, Timestamp};
 use crate::store;
@@ -15,19 +15,32 @@ use crate::store;
 #[derive(Debug, Clone)]
 pub struct Context<S> {
     services: S,
-    attempt: Attempt,
+    attempt: Arc<Attempt>,
 }
 
-/// One attempt, without the services.
-#[derive(Debug, Clone)]
+/// A claimed job on its way to, or in, its handler. Shared by all who have to do with it: one
+/// allocation, however many layers it passes.
+#[derive(Debug)]
 pub(super) struct Attempt {
-    pub(super) job: Arc<ClaimedJob>,
-    pub(super) cancelled: CancellationToken,
+    pub(super) job: ClaimedJob,
+    pub(super) options: Arc<JobOptions>,
     pub(super) client: Client,
     pub(super) claimed: Instant,
+    pub(super) cancelled: CancellationToken,
+    /// Set before the token fires.
+    pub(super) told: OnceLock<Stop>,
     /// Set right before a commit that also completes the job: from then on the lease may be gone
     /// without being lost.
-    pub(super) committing: Arc<AtomicBool>,
+    pub(super) committing: AtomicBool,
+}
+
+/// Why an attempt must end before it ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    TimedOut,
+    Cancelled,
+    Stopping,
+    LeaseLost,
 }
 
 /// Why an attempt could not record something.
@@ -46,13 +59,20 @@ pub enum ContextError {
 }
 
 impl Attempt {
+    /// Tells the attempt to end. The first reason stands.
+    pub(super) fn stop(&self, why: Stop) {
+        if self.told.set(why).is_ok() {
+            self.cancelled.cancel();
+        }
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.job.claimed_at + self.claimed.elapsed()
     }
 }
 
 impl<S> Context<S> {
-    pub(super) const fn new(services: S, attempt: Attempt) -> Self {
+    pub(super) const fn new(services: S, attempt: Arc<Attempt>) -> Self {
         Self { services, attempt }
     }
 
@@ -84,12 +104,12 @@ impl<S> Context<S> {
 
     /// Fires when the attempt should end: cancelled by an operator, timed out, its lease lost, or
     /// the process stopping. Handlers that ignore it are aborted a little later.
-    pub const fn cancelled(&self) -> &CancellationToken {
+    pub fn cancelled(&self) -> &CancellationToken {
         &self.attempt.cancelled
     }
 
     /// Enqueues and looks after other jobs.
-    pub const fn client(&self) -> &Client {
+    pub fn client(&self) -> &Client {
         &self.attempt.client
     }
 

@@ -137,15 +137,15 @@ pub fn judge(
 /// Finds the kind's handler and runs it.
 pub(super) async fn perform<S: Clone + Send + Sync + 'static>(
     registry: Arc<Registry<S>>,
-    attempt: Attempt,
+    attempt: Arc<Attempt>,
 ) -> Result<Outcome, Ended> {
-    let job = Arc::clone(&attempt.job);
+    let job = &attempt.job;
     let Some(run) = registry.runner(&job.kind) else {
         // A newer program may know it: an ordinary failure, so that others get to try.
         let error = anyhow::anyhow!("this worker knows no kind {}", job.kind);
         return Err(Ended::Failed(Failure(error)));
     };
-    let context = Context::new(registry.services().clone(), attempt);
+    let context = Context::new(registry.services().clone(), Arc::clone(&attempt));
     let handler = run(context, &job.args);
     IN_JOB
         .scope((), handler)

@@ -1,7 +1,7 @@
 //! The lease keeper: everything claimed and not yet recorded stays ours, or is stopped.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
-use super::context::Attempt;
+use super::context::{Attempt, Stop};
 use super::job::JobOptions;
 use super::registry::Catalogue;
 use crate::model::{ClaimedJob, JobId, Lease};
@@ -20,36 +20,9 @@ use crate::telemetry::{self, Outage};
 /// Most leases extended by one statement.
 const BATCH: usize = 1000;
 
-/// Why an attempt must end before it ended by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
-    TimedOut,
-    Cancelled,
-    Stopping,
-    LeaseLost,
-}
-
-/// A claimed job on its way to, or in, its handler.
-#[derive(Debug, Clone)]
-pub(super) struct Assigned {
-    pub(super) attempt: Attempt,
-    pub(super) options: Arc<JobOptions>,
-    /// Set before the token fires.
-    pub(super) stop: Arc<OnceLock<Stop>>,
-}
-
-impl Assigned {
-    fn stop(&self, why: Stop) {
-        // The first reason stands.
-        if self.stop.set(why).is_ok() {
-            self.attempt.cancelled.cancel();
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Held {
-    assigned: Assigned,
+    attempt: Arc<Attempt>,
     lasts: Duration,
     renew_at: Instant,
 }
@@ -80,7 +53,7 @@ impl Leases {
     }
 
     /// Starts keeping the leases of a claim that was answered at `claimed`.
-    pub(super) fn hold(&self, jobs: Vec<ClaimedJob>, claimed: Instant) -> Vec<Assigned> {
+    pub(super) fn hold(&self, jobs: Vec<ClaimedJob>, claimed: Instant) -> Vec<Arc<Attempt>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.into_iter()
             .map(|job| {
@@ -96,24 +69,22 @@ impl Leases {
                 } else {
                     claimed
                 };
-                let assigned = Assigned {
-                    attempt: Attempt {
-                        job: Arc::new(job),
-                        cancelled: CancellationToken::new(),
-                        client: self.client.clone(),
-                        claimed,
-                        committing: Arc::default(),
-                    },
+                let attempt = Arc::new(Attempt {
+                    job,
                     options,
-                    stop: Arc::default(),
-                };
+                    client: self.client.clone(),
+                    claimed,
+                    cancelled: CancellationToken::new(),
+                    told: OnceLock::new(),
+                    committing: AtomicBool::new(false),
+                });
                 let entry = Held {
-                    assigned: assigned.clone(),
+                    attempt: Arc::clone(&attempt),
                     lasts,
                     renew_at,
                 };
-                held.insert(assigned.attempt.job.id, entry);
-                assigned
+                held.insert(attempt.job.id, entry);
+                attempt
             })
             .collect()
     }
@@ -124,7 +95,7 @@ impl Leases {
         for lease in leases {
             if held
                 .get(&lease.job)
-                .is_some_and(|h| h.assigned.attempt.job.lease() == lease)
+                .is_some_and(|h| h.attempt.job.lease() == lease)
             {
                 held.remove(&lease.job);
             }
@@ -134,7 +105,7 @@ impl Leases {
     /// Tells every attempt to end because the process does.
     pub(super) fn stop_all(&self) {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.values().for_each(|h| h.assigned.stop(Stop::Stopping));
+        held.values().for_each(|h| h.attempt.stop(Stop::Stopping));
     }
 
     /// Extends leases until the end of the process.
@@ -179,9 +150,7 @@ impl Leases {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let mut due: HashMap<Duration, Vec<Lease>> = HashMap::new();
         for h in held.values().filter(|h| h.renew_at <= now) {
-            due.entry(h.lasts)
-                .or_default()
-                .push(h.assigned.attempt.job.lease());
+            due.entry(h.lasts).or_default().push(h.attempt.job.lease());
         }
         due
     }
@@ -202,13 +171,13 @@ impl Leases {
             let Some(h) = held.get(&lease.job) else {
                 continue;
             };
-            if h.assigned.attempt.job.lease() != lease {
+            if h.attempt.job.lease() != lease {
                 continue;
             }
-            if h.assigned.attempt.committing.load(Ordering::Acquire) {
+            if h.attempt.committing.load(Ordering::Acquire) {
                 continue;
             }
-            h.assigned.stop(why);
+            h.attempt.stop(why);
             if why == Stop::LeaseLost {
                 telemetry::lease_lost(lease.job);
                 held.remove(&lease.job);

@@ -279,12 +279,12 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
 /// Judges each attempt's end, counts it, and passes it to the completer.
 fn recorder(outcomes: &mpsc::Sender<Finish>, leases: &Arc<Leases>) -> Record {
     let (outcomes, leases) = (outcomes.clone(), Arc::clone(leases));
-    Arc::new(move |assigned, result| {
+    Arc::new(move |attempt, result| {
         let (outcomes, leases) = (outcomes.clone(), Arc::clone(&leases));
         async move {
-            let job = &assigned.attempt.job;
-            let now = assigned.attempt.now();
-            let finish = judge(result, job, &assigned.options, now, &mut rand::rng());
+            let job = &attempt.job;
+            let now = attempt.now();
+            let finish = judge(result, job, &attempt.options, now, &mut rand::rng());
             let (outcome, dead) = finish
                 .as_ref()
                 .map_or((AttemptOutcome::Completed, false), |f| {
@@ -311,11 +311,7 @@ fn recorder(outcomes: &mpsc::Sender<Finish>, leases: &Arc<Leases>) -> Record {
 async fn hand_back(feeds: &[Arc<Feed>], outcomes: &mpsc::Sender<Finish>) -> usize {
     let mut count = 0;
     for unstarted in feeds.iter().flat_map(|feed| feed.take_unstarted()) {
-        drop(
-            outcomes
-                .send(Finish::release(unstarted.attempt.job.lease()))
-                .await,
-        );
+        drop(outcomes.send(Finish::release(unstarted.job.lease())).await);
         count += 1;
     }
     count

@@ -1,3 +1,4 @@
 -- Jobs with a recorded outcome; benches/engine/ours.rs.
 select count(*)
-from finished_jobs
+from jobs
+where finished_at is not null

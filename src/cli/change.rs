@@ -1,0 +1,48 @@
+//! What `requeue`, `cancel` and `discard` have in common: one job, and how it went.
+
+use serde::Serialize;
+use windlass::JobId;
+use windlass::store::Changed;
+
+use super::{Exit, Failure, Printer};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Which job
+    pub(super) id: JobId,
+    /// Only if it is this tenant's
+    #[arg(long)]
+    pub(super) tenant: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    id: JobId,
+    status: &'static str,
+}
+
+/// Tells what became of the wish. `done` as in "is cancelled", `verb` as in "cannot be cancelled".
+pub(super) fn tell(
+    id: JobId,
+    changed: Changed,
+    (verb, done): (&str, &str),
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let (status, said) = match changed {
+        Changed::Done => ("done", done),
+        Changed::Asked => ("asked", "runs and was asked to stop"),
+        Changed::NotFound => return Err(Failure::job_not_found(id)),
+        Changed::Refused(state) => {
+            let message = format!("a {state} job cannot be {verb}: see `jobctl show {id}`");
+            return Err(Failure::new(Exit::Failed, message));
+        }
+        Changed::Held(by) => {
+            let message = format!(
+                "job {by} holds the unique key: wait until it is done, or `jobctl cancel {by}`"
+            );
+            return Err(Failure::new(Exit::Failed, message));
+        }
+    };
+    printer.data(&Answer { id, status }, |_| format!("{id} {said}\n"))?;
+    Ok(())
+}
