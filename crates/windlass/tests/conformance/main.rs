@@ -18,6 +18,7 @@ mod heartbeat;
 mod idempotency;
 mod migrate;
 mod model;
+mod only_postgres;
 mod operate;
 mod ordering;
 mod prune;

@@ -92,10 +92,13 @@ impl Default for PgStoreOptions {
     }
 }
 
+/// The settings of the store's sessions. With [`SettingsDelivery::Role`] it is up to the role to have
+/// them: `alter role .. set ..`.
+///
 /// Plans made while a table is empty, or was never analysed, choose sequential scans and hash joins
 /// and are then kept: finishing a batch took seconds. Every statement here finds its rows by an
 /// index, so on these connections nothing else is allowed, and one plan serves for all parameters.
-const PLANS: [(&str, &str); 6] = [
+pub const SESSION_SETTINGS: [(&str, &str); 6] = [
     ("enable_seqscan", "off"),
     ("enable_hashjoin", "off"),
     ("enable_mergejoin", "off"),
@@ -148,7 +151,9 @@ impl PgStore {
                 &PostgresOptions {
                     application_name: options.application_name.clone(),
                     statement_timeout: timeout,
-                    settings: PLANS.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec(),
+                    settings: SESSION_SETTINGS
+                        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+                        .to_vec(),
                     delivery: options.settings,
                     ..PostgresOptions::default()
                 },

@@ -18,12 +18,17 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     /// Connections of its own, as another process would have them.
-    fn store(&self) -> PgStore {
-        PgStore::connect(
-            &url(&self.server, &self.database),
-            &PgStoreOptions::default(),
-        )
-        .unwrap()
+    pub(crate) fn store(&self) -> PgStore {
+        PgStore::connect(&self.url(), &PgStoreOptions::default()).unwrap()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        url(&self.server, &self.database)
+    }
+
+    /// A connection as a caller has one, with settings of its own.
+    pub(crate) async fn connection(&self) -> PgConnection {
+        PgConnection::connect(&self.url()).await.unwrap()
     }
 }
 

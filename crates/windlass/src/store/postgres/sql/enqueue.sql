@@ -10,7 +10,7 @@ insert into jobs.jobs (
     id, kind, run_at, enqueued_at, state, queue, priority, max_attempts, args, tags,
     tenant_id, correlation_id, trace_parent, unique_key, ordering_key)
 select $1, $2, run_at, now,
-       case when $13 is not null then 'waiting' when run_at > now then 'scheduled' else 'available' end,
+       case when $13::text is not null then 'waiting' when run_at > now then 'scheduled' else 'available' end,
        $5, $6, $7, $8::text::json, $9, $10, $11, $12, $15, $13
   from due
     on conflict (id) do nothing

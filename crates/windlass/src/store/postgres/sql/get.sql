@@ -5,7 +5,7 @@ select id, kind, args::text, queue, priority, state, run_at, attempt, max_attemp
        clock_timestamp() as now
   from jobs.jobs
  where id = $1
-   and ($2 is null or tenant_id = $2)
+   and ($2::text is null or tenant_id = $2)
  union all
 select id, kind, args::text, queue, priority, state, run_at, attempt, max_attempts, crashes, claim_no, tags,
        tenant_id, correlation_id, trace_parent, unique_key, ordering_key, enqueued_at, claimed_at, worker,
@@ -13,4 +13,4 @@ select id, kind, args::text, queue, priority, state, run_at, attempt, max_attemp
        clock_timestamp()
   from jobs.finished_jobs
  where id = $1
-   and ($2 is null or tenant_id = $2)
+   and ($2::text is null or tenant_id = $2)

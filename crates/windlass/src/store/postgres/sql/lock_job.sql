@@ -2,5 +2,5 @@
 select state
   from jobs.jobs
  where id = $1
-   and ($2 is null or tenant_id = $2)
+   and ($2::text is null or tenant_id = $2)
    for update

@@ -3,8 +3,8 @@
 update jobs.jobs
    set args = $2::text::json,
        priority = $3,
-       run_at = $4,
-       state = case when state = 'waiting' then 'waiting' when $4 > $5 then 'scheduled' else 'available' end
+       run_at = $4::timestamptz,
+       state = case when state = 'waiting' then 'waiting' when $4::timestamptz > $5::timestamptz then 'scheduled' else 'available' end
  where id = (
         select id
           from jobs.jobs

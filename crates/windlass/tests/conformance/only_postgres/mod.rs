@@ -1,0 +1,26 @@
+//! What only PostgreSQL has: plans, partitions, roles, a function for other languages, and claims that
+//! start from a remembered position.
+
+mod enqueue_function;
+mod partitions;
+mod plans;
+mod positions;
+mod schema;
+
+use std::time::Duration;
+
+use windlass::NewJob;
+use windlass::model::ClaimedJob;
+use windlass::store::{Claim, Store};
+
+/// Claims from the default queue by the database's clock.
+async fn claim(store: &impl Store, limit: u32) -> Vec<ClaimedJob> {
+    let claim = Claim {
+        queue: NewJob::DEFAULT_QUEUE,
+        worker: "worker",
+        limit,
+        lease: Duration::from_secs(30),
+        now: None,
+    };
+    store.claim(claim).await.unwrap()
+}

@@ -1,0 +1,168 @@
+//! Every statement can be prepared, and the plans of the hot ones are the ones meant, on a database that
+//! was never analysed and on one with a history.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use sqlx::{AssertSqlSafe, Executor, PgConnection, Row};
+use windlass::store::postgres::SESSION_SETTINGS;
+
+use crate::backend::Postgres;
+use crate::fixture::Backend;
+
+/// The statements, by the names of their files.
+fn statements() -> BTreeMap<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/postgres/sql");
+    let files = std::fs::read_dir(folder).unwrap();
+    files
+        .map(|file| {
+            let path = file.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+/// A connection with the settings of the store's own.
+async fn engine(database: &Postgres) -> PgConnection {
+    let mut connection = database.connection().await;
+    for (name, value) in SESSION_SETTINGS {
+        sqlx::query("select set_config($1, $2, false)")
+            .bind(name)
+            .bind(value)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    connection
+}
+
+async fn plan(connection: &mut PgConnection, statement: &str) -> String {
+    // Safe: the statement is one of our own files.
+    let explain = format!("explain (generic_plan, costs off) {statement}");
+    let rows = sqlx::raw_sql(AssertSqlSafe(explain))
+        .fetch_all(connection)
+        .await
+        .unwrap();
+    let lines: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    one_day(&lines)
+}
+
+/// The plan with the partition of one day instead of all of them, under a name that is the same
+/// every day.
+fn one_day(lines: &[String]) -> String {
+    let day_of = |line: &str| {
+        let (_, rest) = line.split_once("completed_jobs_2")?;
+        rest.get(..7)
+            .filter(|day| day.chars().all(|c| c.is_ascii_digit()))
+            .map(|day| format!("2{day}"))
+    };
+    let first = lines.iter().find_map(|line| day_of(line));
+    let mut kept = Vec::new();
+    let mut skipped: Option<usize> = None;
+    for line in lines {
+        let indent = line.len() - line.trim_start().len();
+        if skipped.is_some_and(|at| indent > at) {
+            continue;
+        }
+        skipped = None;
+        match day_of(line) {
+            Some(day) if Some(&day) != first.as_ref() => skipped = Some(indent),
+            Some(day) => kept.push(numberless(&line.replace(&day, "day"))),
+            None => kept.push(numberless(line)),
+        }
+    }
+    kept.join("\n")
+}
+
+/// Without the numbers that PostgreSQL adds to names that come twice.
+fn numberless(line: &str) -> String {
+    let mut words = Vec::new();
+    for word in line.split(' ') {
+        let trimmed = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        let numbered = trimmed.ends_with("jobs_")
+            || trimmed.ends_with("day_")
+            || trimmed.ends_with("default_");
+        words.push(if numbered {
+            trimmed.trim_end_matches('_')
+        } else {
+            word
+        });
+    }
+    words.join(" ")
+}
+
+/// Sequential scans of tables that grow.
+fn scans(plan: &str) -> Vec<&str> {
+    plan.lines()
+        .filter(|line| line.contains("Seq Scan on") && line.contains("jobs"))
+        .collect()
+}
+
+const HOT: [&str; 12] = [
+    "claim",
+    "complete",
+    "rescue",
+    "expired",
+    "list",
+    "get",
+    "heartbeat",
+    "reschedule",
+    "next_due",
+    "look_back",
+    "hand_on",
+    "enqueue",
+];
+
+async fn check(connection: &mut PgConnection, when: &str) -> BTreeMap<&'static str, String> {
+    let statements = statements();
+    let mut plans = BTreeMap::new();
+    for name in HOT {
+        let plan = plan(connection, &statements[name]).await;
+        assert_eq!(scans(&plan), [""; 0], "{name}, {when}:\n{plan}");
+        plans.insert(name, plan);
+    }
+    plans
+}
+
+#[tokio::test]
+async fn every_statement_can_be_prepared() {
+    let database = Postgres::open().await;
+    let mut connection = engine(&database).await;
+    let statements = statements();
+    assert!(statements.len() > 40, "{}", statements.len());
+    for (name, statement) in statements {
+        // Safe: the statement is one of our own files.
+        let prepared = connection
+            .prepare(sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(statement)))
+            .await;
+        assert!(prepared.is_ok(), "{name}: {}", prepared.unwrap_err());
+    }
+    database.close().await;
+}
+
+#[tokio::test]
+async fn hot_statements_scan_nothing_whatever_the_planner_knows() {
+    let database = Postgres::open().await;
+    let mut connection = engine(&database).await;
+    let fresh = check(&mut connection, "never analysed").await;
+    for name in ["claim", "complete", "rescue", "list"] {
+        insta::assert_snapshot!(format!("{name}_fresh"), fresh[name]);
+    }
+
+    connection
+        .execute(include_str!("history.sql"))
+        .await
+        .unwrap();
+    let grown = check(&mut connection, "grown, not analysed").await;
+    for name in ["claim", "complete", "rescue", "list"] {
+        insta::assert_snapshot!(format!("{name}_grown"), grown[name]);
+    }
+
+    connection.execute("analyze").await.unwrap();
+    let analysed = check(&mut connection, "analysed").await;
+    for name in ["claim", "complete", "rescue", "list"] {
+        insta::assert_snapshot!(format!("{name}_analysed"), analysed[name]);
+    }
+    database.close().await;
+}
