@@ -1,58 +1,97 @@
 -- Up to $1 jobs before id $2, newest first, that match $3 states, $4 kind, $5 queue, $6 tenant, $7 correlation id
 -- and $8 tag (each null: any), seen at $9 (or now). Caller: read.rs.
--- A branch for each index that can carry the search; those that do not apply are never started.
+-- A branch for each table and each index that can carry the search; what does not apply is never started.
 with clock as materialized (
     select coalesce($9, clock_timestamp()) as now
 ),
-matched as (
-    (select id, kind, args, queue, priority, state, run_at, attempt, max_attempts, crashes, claim_no, tags,
-            tenant_id, correlation_id, trace_parent, unique_key, ordering_key, enqueued_at, claimed_at, worker,
-            lease_expires_at, cancel_requested_at, progress, null::json as result, null::timestamptz as finished_at, attempts
-       from jobs.jobs
-      where id < $2
-        and ($3::text[] is null
-             or case when state in ('scheduled', 'available', 'retryable') and run_at <= (select now from clock) then 'available' else state end = any ($3))
+unfinished as (
+    select *
+      from jobs.jobs
+     where id < $2
+       and ($3::text[] is null
+            or case when state in ('scheduled', 'available', 'retryable') and run_at <= (select now from clock) then 'available' else state end = any ($3))
+       and ($4::text is null or kind = $4)
+       and ($5::text is null or queue = $5)
+       and ($6::text is null or tenant_id = $6)
+       and ($7::text is null or correlation_id = $7)
+       and ($8::text is null or $8 = any (tags))
+     order by id desc
+     limit $1
+),
+finished as (
+    (select *
+       from jobs.completed_jobs
+      where $6::text is null
+        and $7::text is null
+        and ($3::text[] is null or 'completed' = any ($3))
+        and id < $2
+        and ($3::text[] is null or state = any ($3))
         and ($4::text is null or kind = $4)
         and ($5::text is null or queue = $5)
         and ($6::text is null or tenant_id = $6)
-        and ($7::text is null or correlation_id = $7)
         and ($8::text is null or $8 = any (tags))
       order by id desc
       limit $1)
     union all
-    (select id, kind, args, queue, priority, state, run_at, attempt, max_attempts, crashes, claim_no, tags,
-            tenant_id, correlation_id, trace_parent, unique_key, ordering_key, enqueued_at, claimed_at, worker,
-            null, null, progress, result, finished_at, attempts
-       from jobs.finished_jobs
+    (select *
+       from jobs.completed_jobs
+      where tenant_id = $6
+        and $7::text is null
+        and ($3::text[] is null or 'completed' = any ($3))
+        and id < $2
+        and ($3::text[] is null or state = any ($3))
+        and ($4::text is null or kind = $4)
+        and ($5::text is null or queue = $5)
+        and ($6::text is null or tenant_id = $6)
+        and ($8::text is null or $8 = any (tags))
+      order by id desc
+      limit $1)
+    union all
+    (select *
+       from jobs.completed_jobs
+      where correlation_id = $7
+        and ($3::text[] is null or 'completed' = any ($3))
+        and id < $2
+        and ($3::text[] is null or state = any ($3))
+        and ($4::text is null or kind = $4)
+        and ($5::text is null or queue = $5)
+        and ($6::text is null or tenant_id = $6)
+        and ($8::text is null or $8 = any (tags))
+      order by id desc
+      limit $1)
+    union all
+    (select *
+       from jobs.set_aside_jobs
       where $6::text is null
         and $7::text is null
+        and ($3::text[] is null or $3 && array['cancelled', 'dead'])
         and id < $2
         and ($3::text[] is null or state = any ($3))
         and ($4::text is null or kind = $4)
         and ($5::text is null or queue = $5)
+        and ($6::text is null or tenant_id = $6)
         and ($8::text is null or $8 = any (tags))
       order by id desc
       limit $1)
     union all
-    (select id, kind, args, queue, priority, state, run_at, attempt, max_attempts, crashes, claim_no, tags,
-            tenant_id, correlation_id, trace_parent, unique_key, ordering_key, enqueued_at, claimed_at, worker,
-            null, null, progress, result, finished_at, attempts
-       from jobs.finished_jobs
-      where $7::text is null
-        and tenant_id = $6
+    (select *
+       from jobs.set_aside_jobs
+      where tenant_id = $6
+        and $7::text is null
+        and ($3::text[] is null or $3 && array['cancelled', 'dead'])
         and id < $2
         and ($3::text[] is null or state = any ($3))
         and ($4::text is null or kind = $4)
         and ($5::text is null or queue = $5)
+        and ($6::text is null or tenant_id = $6)
         and ($8::text is null or $8 = any (tags))
       order by id desc
       limit $1)
     union all
-    (select id, kind, args, queue, priority, state, run_at, attempt, max_attempts, crashes, claim_no, tags,
-            tenant_id, correlation_id, trace_parent, unique_key, ordering_key, enqueued_at, claimed_at, worker,
-            null, null, progress, result, finished_at, attempts
-       from jobs.finished_jobs
+    (select *
+       from jobs.set_aside_jobs
       where correlation_id = $7
+        and ($3::text[] is null or $3 && array['cancelled', 'dead'])
         and id < $2
         and ($3::text[] is null or state = any ($3))
         and ($4::text is null or kind = $4)
@@ -64,8 +103,14 @@ matched as (
 )
 select id, kind, args::text, queue, priority, state, run_at, attempt, max_attempts, crashes, claim_no, tags,
        tenant_id, correlation_id, trace_parent, unique_key, ordering_key, enqueued_at, claimed_at, worker,
-       lease_expires_at, cancel_requested_at, progress::text, result::text, finished_at, attempts::text,
+       lease_expires_at, cancel_requested_at, progress::text, null as result, null as finished_at, attempts::text,
        (select now from clock) as now
-  from matched
+  from unfinished
+ union all
+select id, kind, args::text, queue, priority, state, run_at, attempt, max_attempts, crashes, claim_no, tags,
+       tenant_id, correlation_id, trace_parent, unique_key, ordering_key, enqueued_at, claimed_at, worker,
+       null, null, progress::text, result::text, finished_at, attempts::text,
+       (select now from clock)
+  from finished
  order by id desc
  limit $1
