@@ -86,8 +86,9 @@ pub fn level_filter(level: &str) -> Result<EnvFilter, InvalidLevel> {
     if !directives.split(',').all(known) {
         return Err(InvalidLevel);
     }
+    // Libraries that repeat what the engine tells once. Directives that name them come after and win.
     EnvFilter::builder()
-        .parse(directives)
+        .parse(format!("sqlx=error,apalis_core=warn,{directives}"))
         .map_err(|_| InvalidLevel)
 }
 

@@ -43,6 +43,8 @@ async fn fifty_kills(database: &Database, folder: &std::path::Path) {
         ("models.model", "ollama"),
         ("models.ollama.base_url", model_url.as_str()),
     ];
+    // Somebody must be left to notice.
+    let mut scheduler = Process::start("scheduler", folder, &settings);
     let start = || Process::start("worker", folder, &settings);
     let mut worker = start();
     let mut messages = Vec::new();
@@ -66,8 +68,10 @@ async fn fifty_kills(database: &Database, folder: &std::path::Path) {
         crashes > 0,
         "no kill hit a running message: the test shows nothing"
     );
-    worker.signal("TERM");
-    assert!(worker.wait().success(), "{}", worker.log());
+    for process in [&mut worker, &mut scheduler] {
+        process.signal("TERM");
+        assert!(process.wait().success(), "{}", process.log());
+    }
 }
 
 /// One job completed once, one row each way, one metric, one delivery; says how often it crashed.

@@ -20,8 +20,7 @@ async fn a_minute_without_postgres_ends_no_process_and_loses_nothing() {
         ("security.admin_key", "a-key-for-this-test-only"),
         ("server.port", "0"),
     ];
-    let mut workers =
-        [("all", 0), ("worker", 1)].map(|(role, _)| Process::start(role, folder.path(), &settings));
+    let mut workers = ["all", "worker"].map(|role| Process::start(role, folder.path(), &settings));
 
     let mut accepted = Vec::new();
     for n in 0..200 {

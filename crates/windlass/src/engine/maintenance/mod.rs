@@ -55,7 +55,7 @@ pub(super) async fn maintain(
     let mut rounds = Rounds::new(services);
     let mut outage = Outage::new("maintenance");
     loop {
-        match round(&*store, &mut leader, &mut rounds).await {
+        match round(&*store, &mut leader, &mut rounds, tick).await {
             Ok(()) => outage.worked(),
             Err(error) => {
                 rounds.calm_since = None;
@@ -73,7 +73,9 @@ pub(super) async fn maintain(
 
 struct Rounds {
     services: Vec<(Box<dyn Service>, Instant)>,
+    /// Since when the store has answered without a break.
     calm_since: Option<Instant>,
+    last: Instant,
 }
 
 impl Rounds {
@@ -82,17 +84,28 @@ impl Rounds {
         Self {
             services: services.into_iter().map(|s| (s, now)).collect(),
             calm_since: None,
+            last: now,
         }
     }
 }
 
-async fn round(store: &dyn Store, leader: &mut Leader, rounds: &mut Rounds) -> Result<(), Error> {
-    // Asked even by those who do not lead: calm means that the store answered.
-    if !leader.leads(store).await? {
-        rounds.calm_since = Some(Instant::now());
+async fn round(
+    store: &dyn Store,
+    leader: &mut Leader,
+    rounds: &mut Rounds,
+    tick: Duration,
+) -> Result<(), Error> {
+    // A process that was frozen has heard of nobody meanwhile: that is no calm either.
+    if rounds.last.elapsed() > tick * 4 {
+        rounds.calm_since = None;
+    }
+    // Those who do not lead ask too: whoever takes over knows how long it has been calm.
+    let leads = leader.leads(store).await?;
+    rounds.last = Instant::now();
+    let calm_since = *rounds.calm_since.get_or_insert(rounds.last);
+    if !leads {
         return Ok(());
     }
-    let calm_since = *rounds.calm_since.get_or_insert_with(Instant::now);
     for (service, due) in &mut rounds.services {
         if *due <= Instant::now() && calm_since.elapsed() >= service.calm() {
             service.run_once(store).await?;
