@@ -6,19 +6,16 @@
 --
 -- Ids are the 16 bytes of a UUID of version 7, so rows are appended in the order they are made.
 -- Times are whole microseconds since 1970, as integers: compared with nothing but integers.
+--
+-- There are no check constraints: the store is the only writer, and every update would pay for them.
 
 create table jobs (
-    id blob not null unique check (length(id) = 16),
+    id blob not null unique,
     kind text not null,
     args text not null,
     queue text not null,
     priority integer not null,
-    state text not null check (
-        state in (
-            'scheduled', 'available', 'running', 'retryable', 'waiting', 'completed', 'cancelled',
-            'dead'
-        )
-    ),
+    state text not null,
     run_at integer not null,
     attempt integer not null default 0,
     max_attempts integer not null,
@@ -38,8 +35,7 @@ create table jobs (
     progress text,
     result text,
     finished_at integer,
-    attempts text, -- a JSON array of ended attempts, oldest first; null if empty
-    check ((finished_at is null) = (state not in ('completed', 'cancelled', 'dead')))
+    attempts text -- a JSON array of ended attempts, oldest first; null if empty
 ) strict;
 
 -- What a claim may take, in the order it is taken.

@@ -12,17 +12,13 @@ use sqlx::{Connection, Row as _};
 use super::super::Error;
 use super::at;
 use super::keys::{self, Holder, KeyRow, Line};
-use super::rows::{self, Woken, encode, micros};
+use super::rows::{self, Woken, encode, micros, portions};
 use crate::db;
 use crate::model::{Conflict, Enqueued, JobId, NewJob, State, Timestamp};
 
 const ENQUEUE: &str = include_str!("sql/enqueue.sql");
 const KNOWN: &str = include_str!("sql/known.sql");
 const REPLACE: &str = include_str!("sql/replace.sql");
-
-/// How many jobs, and how many bytes of args, go into one statement.
-const JOBS_AT_ONCE: usize = 1_000;
-const BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
 
 /// The answers in order, and which queues may have work because of it.
 type Done = (Vec<Enqueued>, Woken);
@@ -205,7 +201,7 @@ impl<'a> Batch<'a> {
     }
 
     async fn write(mut self, connection: &mut SqliteConnection) -> Result<Woken, Error> {
-        for rows in portions(&self.rows) {
+        for rows in portions(&self.rows, |row| row.args.len()) {
             insert(connection, rows, self.now).await?;
         }
         let keys: Vec<KeyRow> = self.keys.into_values().collect();
@@ -268,21 +264,6 @@ impl<'a> Row<'a> {
             woken.insert(self.queue.to_owned());
         }
     }
-}
-
-/// Cuts a batch so that no parameter grows without bound.
-fn portions<'rows, 'a>(mut rest: &'rows [Row<'a>]) -> impl Iterator<Item = &'rows [Row<'a>]> {
-    std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let more = rest.iter().take(JOBS_AT_ONCE).take_while(|row| {
-            let fits = bytes < BYTES_AT_ONCE;
-            bytes += row.args.len();
-            fits
-        });
-        let (portion, left) = rest.split_at(more.count());
-        rest = left;
-        (!portion.is_empty()).then_some(portion)
-    })
 }
 
 fn line(job: &NewJob) -> Option<Line> {

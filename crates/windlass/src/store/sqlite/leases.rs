@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 
 use super::super::{Beat, Error, Heartbeat, Rescue, Rescued};
 use super::at;
-use super::finish::{Again, Attempt, Ended, end_jobs, reschedule};
+use super::outcomes::{Again, Ended, Outcomes};
 use super::rows::{self, Woken, encode, micros};
 use crate::db;
-use crate::model::{AttemptError, AttemptOutcome, JobId, Json, Lease, Recorded, State, Timestamp};
+use crate::model::{AttemptError, AttemptOutcome, Json, Lease, Recorded, State, Timestamp};
 
 const HEARTBEAT: &str = include_str!("sql/heartbeat.sql");
 const PROGRESS: &str = include_str!("sql/progress.sql");
@@ -69,108 +69,72 @@ pub(super) async fn progress(
     })
 }
 
-/// A running job whose lease ran out.
-#[derive(Debug)]
-struct Expired {
-    id: JobId,
-    kind: String,
-    queue: String,
-    crashes: u16,
-    cancel_requested: bool,
-    attempt: Attempt,
-}
-
-/// What becomes of jobs that are taken back.
-#[derive(Debug, Default)]
-struct TakenBack {
-    rescued: Vec<Rescued>,
-    ended: Vec<Ended<'static>>,
-    again: Vec<Again>,
-    woken: Woken,
-}
-
 pub(super) async fn rescue(
     db: &db::Sqlite,
     rescue: Rescue,
 ) -> Result<(Vec<Rescued>, Woken), Error> {
     let mut tx = db.writer().begin_with("begin immediate").await?;
     let now = at(rescue.now);
-    let mut taken = TakenBack::default();
-    for job in expired(&mut tx, rescue.limit, now).await? {
-        taken.add(job, rescue.max_crashes, now)?;
-    }
-    reschedule(&mut tx, &taken.again).await?;
-    end_jobs(&mut tx, &taken.ended, now, &mut taken.woken).await?;
-    tx.commit().await?;
-    Ok((taken.rescued, taken.woken))
-}
-
-async fn expired(
-    connection: &mut SqliteConnection,
-    limit: u32,
-    now: Timestamp,
-) -> Result<Vec<Expired>, Error> {
     let rows = sqlx::query(EXPIRED)
         .bind(micros(now))
-        .bind(limit)
-        .fetch_all(connection)
+        .bind(rescue.limit)
+        .fetch_all(&mut *tx)
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Expired {
-                id: rows::id(row, "id")?,
-                kind: row.try_get("kind")?,
-                queue: row.try_get("queue")?,
-                crashes: rows::number(row, "crashes")?,
-                cancel_requested: row.try_get("cancel_requested")?,
-                attempt: Attempt {
-                    number: rows::number(row, "attempt")?,
-                    claim_no: row.try_get("claim_no")?,
-                    worker: row.try_get("worker")?,
-                    claimed_at: rows::timestamp(row, "claimed_at")?,
-                    earlier: row.try_get("attempts")?,
-                },
-            })
-        })
-        .collect()
+    let mut outcomes = Outcomes {
+        keyed: true,
+        ..Outcomes::default()
+    };
+    let rescued = rows
+        .iter()
+        .map(|row| outcomes.take_back(row, rescue.max_crashes, now))
+        .collect::<Result<_, _>>()?;
+    let woken = outcomes.write(&mut tx, now).await?;
+    tx.commit().await?;
+    Ok((rescued, woken))
 }
 
-impl TakenBack {
-    /// A wish to cancel the job is granted first.
-    fn add(&mut self, job: Expired, max_crashes: u16, now: Timestamp) -> Result<(), Error> {
-        let crashes = job.crashes.saturating_add(1);
-        let number = job.attempt.number.saturating_sub(1);
-        let dead = !job.cancel_requested && crashes >= max_crashes;
-        let worker = job.attempt.worker.clone();
+impl Outcomes<'_> {
+    /// A job whose worker vanished. A wish to cancel it is granted first.
+    fn take_back(
+        &mut self,
+        row: &SqliteRow,
+        max_crashes: u16,
+        now: Timestamp,
+    ) -> Result<Rescued, Error> {
+        let (id, queue) = (rows::id(row, "id")?, row.try_get::<String, _>("queue")?);
+        let crashes = rows::number::<u16>(row, "crashes")?.saturating_add(1);
+        let cancelled: bool = row.try_get("cancel_requested")?;
+        let dead = !cancelled && crashes >= max_crashes;
+        let running = rows::attempt(row)?;
+        let (attempt, worker) = (running.number - 1, running.worker.clone());
         let error = AttemptError::new("its worker vanished");
-        let attempts = job.attempt.end(AttemptOutcome::Crashed, Some(error), now)?;
-        if job.cancel_requested || dead {
+        let attempts = running.end(AttemptOutcome::Crashed, Some(error), now)?;
+        if cancelled || dead {
             let state = if dead { State::Dead } else { State::Cancelled };
             self.ended.push(Ended {
-                attempt: Some(number),
+                attempt: Some(attempt),
                 crashes: Some(crashes),
                 attempts: Some(attempts),
-                ..Ended::new(job.id, state)
+                ..Ended::new(id, state)
             });
         } else {
-            self.woken.insert(job.queue.clone());
+            self.woken.insert(queue.clone());
             self.again.push(Again {
-                id: job.id,
+                id,
                 state: State::Available,
                 run_at: Some(micros(now)),
-                attempt: number,
+                attempt,
                 crashes: Some(crashes),
                 attempts,
             });
         }
-        self.rescued.push(Rescued {
-            id: job.id,
-            kind: job.kind,
-            queue: job.queue,
+        Ok(Rescued {
+            id,
+            kind: row.try_get("kind")?,
+            queue,
             worker,
             crashes,
             dead,
-        });
-        Ok(())
+        })
     }
 }

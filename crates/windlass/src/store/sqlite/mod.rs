@@ -5,7 +5,7 @@
 //! Readers never wait for the writer.
 //!
 //! - [`enqueue`]: duplicates, keys and lines, then one insert
-//! - [`claim`], [`leases`], [`finish`]: the life of an attempt
+//! - [`claim`], [`leases`], [`finish`], [`outcomes`]: the life of an attempt
 //! - [`operate`], [`prune`]: what operators and retention do
 //! - [`keys`]: what happens to unique and ordering keys when a job has finished
 //! - [`read`], [`workers`]: what anyone may look at; who works and who leads
@@ -34,6 +34,7 @@ mod keys;
 mod leases;
 mod migrate;
 mod operate;
+mod outcomes;
 mod prune;
 mod read;
 mod rows;

@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::super::{Changed, Error};
-use super::finish::{Ended, end_jobs};
+use super::outcomes::{Ended, Outcomes};
 use super::rows::{self, Woken, micros};
 use super::{at, keys};
 use crate::db;
@@ -29,7 +29,7 @@ pub(super) async fn cancel(
         None => Changed::NotFound,
         Some(job) => match job.state.on(Event::Cancel) {
             Transition::To(state) => {
-                end(&mut tx, id, state, now, &mut woken).await?;
+                woken = end(&mut tx, id, state, now).await?;
                 Changed::Done
             }
             Transition::Ask => {
@@ -60,7 +60,7 @@ pub(super) async fn discard(
         Some(job) => match job.state.on(Event::Discard) {
             // Only a running job itself may ask to be set aside.
             Transition::To(state) if job.state != State::Running => {
-                end(&mut tx, id, state, at(now), &mut woken).await?;
+                woken = end(&mut tx, id, state, at(now)).await?;
                 Changed::Done
             }
             _ => Changed::Refused(job.state),
@@ -142,7 +142,11 @@ async fn end(
     id: JobId,
     state: State,
     now: Timestamp,
-    woken: &mut Woken,
-) -> Result<(), Error> {
-    end_jobs(connection, &[Ended::new(id, state)], now, woken).await
+) -> Result<Woken, Error> {
+    let outcomes = Outcomes {
+        ended: vec![Ended::new(id, state)],
+        keyed: true,
+        ..Outcomes::default()
+    };
+    outcomes.write(connection, now).await
 }

@@ -12,7 +12,12 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::super::Error;
+use super::outcomes::Attempt;
 use crate::model::{JobId, JobRecord, Json, Timestamp};
+
+/// How many rows, and about how many bytes of them, go into one parameter.
+const ROWS_AT_ONCE: usize = 1_000;
+const BYTES_AT_ONCE: usize = 4 * 1024 * 1024;
 
 /// Queues that may have work now.
 pub(super) type Woken = BTreeSet<String>;
@@ -53,6 +58,35 @@ pub(super) fn timestamp(row: &SqliteRow, column: &str) -> Result<Timestamp, Erro
 pub(super) fn number<T: TryFrom<i64>>(row: &SqliteRow, column: &str) -> Result<T, Error> {
     let number: i64 = row.try_get(column)?;
     T::try_from(number).map_err(|_| Error::Corrupt(format!("{number} is out of range")))
+}
+
+/// Cuts a batch so that no parameter grows without bound, whatever the size of its rows.
+pub(super) fn portions<'rows, T>(
+    mut rest: &'rows [T],
+    bytes: impl Fn(&T) -> usize,
+) -> impl Iterator<Item = &'rows [T]> {
+    std::iter::from_fn(move || {
+        let mut filled = 0;
+        let fitting = rest.iter().take(ROWS_AT_ONCE).take_while(|row| {
+            let fits = filled < BYTES_AT_ONCE;
+            filled += bytes(row);
+            fits
+        });
+        let (portion, left) = rest.split_at(fitting.count());
+        rest = left;
+        (!portion.is_empty()).then_some(portion)
+    })
+}
+
+/// The attempt that runs, or ran when its lease ended.
+pub(super) fn attempt(row: &SqliteRow) -> Result<Attempt, Error> {
+    Ok(Attempt {
+        number: number(row, "attempt")?,
+        claim_no: row.try_get("claim_no")?,
+        worker: row.try_get("worker")?,
+        claimed_at: timestamp(row, "claimed_at")?,
+        earlier: row.try_get("attempts")?,
+    })
 }
 
 /// A unique scope ends in its key, which holds no control characters.

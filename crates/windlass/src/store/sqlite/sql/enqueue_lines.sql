@@ -2,7 +2,7 @@
 select
     wanted.value ->> 0 as ordering_key,
     wanted.value ->> 1 as tenant_id
-from json_each(?1) as wanted
+from jsonb_each(?1) as wanted
 where exists (
     select 1
     from jobs

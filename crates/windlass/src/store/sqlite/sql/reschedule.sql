@@ -16,6 +16,6 @@ from (
         value ->> 'attempt' as attempt,
         value ->> 'crashes' as crashes,
         value ->> 'attempts' as attempts
-    from json_each(?1)
+    from jsonb_each(?1)
 ) as ended
 where jobs.id = ended.id;

@@ -1,7 +1,7 @@
 -- unique_take: takes the keys of the array ?1, which are free. Caller: keys.rs.
 insert into job_unique_keys (key, job_id, held_until, digest)
 select value ->> 'key', unhex(value ->> 'job_id', '-'), value ->> 'held_until', value ->> 'digest'
-from json_each(?1)
+from jsonb_each(?1)
 where true -- so that `on conflict` is not read as a join's
 on conflict (key) do update
 set
