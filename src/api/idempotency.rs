@@ -26,7 +26,7 @@ pub(super) const REPLAYED: (HeaderName, HeaderValue) = (
 pub(super) struct IdempotencyKey(Option<String>);
 
 /// The key together with what was asked.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Once {
     key: String,
     digest: String,
@@ -75,19 +75,18 @@ impl IdempotencyKey {
 impl Once {
     /// For a request that makes one job.
     pub(super) fn whole(self) -> Idempotency {
-        let key = self.key.clone();
-        self.with_key(key)
+        Idempotency {
+            key: self.key,
+            digest: self.digest,
+            window: WINDOW,
+        }
     }
 
     /// For one job of many.
     pub(super) fn item(&self, index: usize) -> Idempotency {
-        self.clone().with_key(format!("{}#{index}", self.key))
-    }
-
-    fn with_key(self, key: String) -> Idempotency {
         Idempotency {
-            key,
-            digest: self.digest,
+            key: format!("{}#{index}", self.key),
+            digest: self.digest.clone(),
             window: WINDOW,
         }
     }
