@@ -10,6 +10,7 @@ use super::Services;
 use super::failure::from_platform;
 use crate::platform::{ChannelType, NewEvent, Private};
 use crate::services::events::{Event, EventKind};
+use crate::telemetry;
 
 /// Hands an answer to the channel its customer uses.
 ///
@@ -98,6 +99,7 @@ impl DeliverMessage {
             .map_err(from_platform)?;
         let events = cx.services().events.clone();
         tx.after_commit(move || {
+            telemetry::messages::delivered(ChannelType::Webchat.as_str(), &self.message_id);
             events.publish(Event {
                 tenant_id: self.tenant_id,
                 conversation_id: self.conversation_id,

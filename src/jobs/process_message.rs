@@ -16,6 +16,7 @@ use crate::platform::{
 };
 use crate::services::events::{Event, EventKind};
 use crate::services::models::{ChatAnswer, ChatRequest, Passage, Role, Turn};
+use crate::telemetry;
 
 /// How many messages the model gets to see.
 const HISTORY: u32 = 20;
@@ -88,6 +89,7 @@ impl Job for ProcessMessage {
         };
         let (conversation, inbound) = self.receive(&cx, channel).await?;
         if conversation.status == ConversationStatus::AssignedHuman {
+            telemetry::messages::left_to_human(channel.as_str(), &inbound);
             let result =
                 json!({"inboundId": inbound, "answered": false, "reason": "assigned_human"});
             return Ok(Outcome::complete_with(&result)?);
@@ -96,8 +98,12 @@ impl Job for ProcessMessage {
         let answer = self
             .ask(&cx, &tenant, &conversation, &inbound, &found)
             .await?;
-        self.reply(&cx, &conversation, &inbound, &found, &answer)
-            .await
+        let done = self
+            .reply(&cx, &conversation, &inbound, &found, &answer)
+            .await?;
+        let took = cx.now().since(cx.job().enqueued_at);
+        telemetry::messages::answered(channel.as_str(), &inbound, &answer.model, found.len(), took);
+        Ok(done)
     }
 }
 

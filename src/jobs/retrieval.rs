@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::platform::{Hit, Platform, RagSettings};
 use crate::services::models::Models;
+use crate::telemetry;
 
 use super::failure::{from_platform, from_service};
 
@@ -39,7 +40,9 @@ pub(super) async fn retrieve(
         .keyword(tenant, question, settings.top_k)
         .await
         .map_err(from_platform)?;
-    Ok(fuse(by_meaning, by_words, settings))
+    let found = fuse(by_meaning, by_words, settings);
+    telemetry::messages::looked_up(found.len());
+    Ok(found)
 }
 
 /// `vector_weight * similarity + keyword_weight * rank / best rank`, as the platform's settings mean

@@ -46,4 +46,5 @@ pub async fn upkeep(handle: PrometheusHandle, stop: CancellationToken) {
 fn describe() {
     windlass::telemetry::describe();
     super::http::describe();
+    super::messages::describe();
 }

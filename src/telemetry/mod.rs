@@ -6,6 +6,7 @@
 
 pub mod http;
 mod log;
+pub mod messages;
 mod metrics;
 
 pub use log::{InvalidLevel, LogFormat, LogOptions, init, level_filter, subscriber};

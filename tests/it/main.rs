@@ -8,4 +8,5 @@ mod jobs;
 mod lines;
 mod log;
 mod platform;
+mod program;
 mod support;

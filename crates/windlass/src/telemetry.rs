@@ -107,6 +107,12 @@ pub(crate) fn claimed(queue: &str, jobs: usize, took: Duration) {
     );
 }
 
+/// Around everything an attempt logs: whose work it is, and what it belongs to.
+pub(crate) fn attempt_span(job: &ClaimedJob) -> tracing::Span {
+    tracing::info_span!("attempt", job.id = %job.id, job.kind = job.kind, job.attempt = job.attempt,
+        queue.name = job.queue, correlationId = job.correlation_id, tenantId = job.tenant_id)
+}
+
 pub(crate) fn attempt_ended(
     job: &ClaimedJob,
     outcome: AttemptOutcome,

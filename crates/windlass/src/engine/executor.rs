@@ -10,12 +10,14 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use rand::Rng;
+use tracing::Instrument;
 
 use super::context::{Attempt, Context};
 use super::failure::{is_permanent, messages, retry_hint};
 use super::job::{JobOptions, Outcome};
 use super::registry::Registry;
 use crate::model::{AttemptError, AttemptOutcome, ClaimedJob, Finish, Timestamp, Verdict};
+use crate::telemetry;
 
 /// How an attempt ended, as seen by whoever ran it.
 #[derive(Debug, thiserror::Error)]
@@ -147,8 +149,10 @@ pub(super) async fn perform<S: Clone + Send + Sync + 'static>(
     };
     let context = Context::new(registry.services().clone(), Arc::clone(&attempt));
     let handler = run(context, &job.args);
+    let span = telemetry::attempt_span(&job);
     IN_JOB
         .scope((), handler)
+        .instrument(span)
         .await
         .map_err(|error| Ended::Failed(Failure(error)))
 }
