@@ -185,6 +185,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Whether another job stands for a new one is decided by its id (a repeated call is harmless),
     /// then its idempotency key, then its unique key. A key is held until, and not at, the end of
     /// its window.
+    ///
+    /// The line of an ordering key goes by time of enqueue, then by id: jobs of one call that share a
+    /// key need ids that ascend, as [`JobId::new`] makes them.
     async fn enqueue(
         &self,
         jobs: &[NewJob],

@@ -201,6 +201,7 @@ enum Answer {
 /// What has been enqueued and claimed so far, in this sequence.
 struct Past {
     now: Timestamp,
+    calls: u32,
     jobs: Vec<JobId>,
     leases: Vec<Lease>,
 }
@@ -209,7 +210,7 @@ impl Past {
     /// The call that an operation means here; none if it needs a past that there is not.
     fn call(&mut self, op: Op) -> Option<Call> {
         Some(match op {
-            Op::Enqueue(wanted) => Call::Enqueue(wanted.into_iter().map(|w| self.job(w)).collect()),
+            Op::Enqueue(wanted) => Call::Enqueue(self.jobs(wanted)),
             Op::Claim { queue, limit } => Call::Claim { queue, limit },
             Op::Finish(_) | Op::Heartbeat(_) | Op::Progress(_) if self.leases.is_empty() => {
                 return None;
@@ -242,18 +243,29 @@ impl Past {
         })
     }
 
-    /// Ids go up and down, so that nothing relies on their order being that of the enqueues.
-    fn job(&mut self, wanted: Wanted) -> NewJob {
-        let again = wanted.again.filter(|_| !self.jobs.is_empty());
-        let id = again.map_or_else(
-            || {
-                let mixed = self.jobs.len() * 7919 % 65_536;
-                JobId::from_uuid(Uuid::from_u128(mixed as u128))
-            },
-            |pick| *pick.get(&self.jobs),
-        );
-        self.jobs.push(id);
-        NewJob { id, ..wanted.job }
+    /// Jobs of one call. Their ids ascend, as those made in a row do: an ordering key's line goes by
+    /// time and then by id. From call to call ids go up and down, so that nothing relies on them.
+    fn jobs(&mut self, wanted: Vec<Wanted>) -> Vec<NewJob> {
+        let call = u128::from(self.calls * 7919 % 65_536);
+        self.calls += 1;
+        let mut jobs = Vec::with_capacity(wanted.len());
+        for (place, Wanted { job, again }) in (1_u128..).zip(wanted) {
+            let new = NewJob {
+                id: JobId::from_uuid(Uuid::from_u128(call << 8 | place)),
+                ..job
+            };
+            let job = match again {
+                Some(pick) if !self.jobs.is_empty() => NewJob {
+                    id: *pick.get(&self.jobs),
+                    ordering_key: None,
+                    ..new
+                },
+                _ => new,
+            };
+            self.jobs.push(job.id);
+            jobs.push(job);
+        }
+        jobs
     }
 }
 
@@ -336,6 +348,7 @@ async fn compare(subject: &dyn Store, ops: Vec<Op>) -> Result<(), TestCaseError>
     let model = MemoryStore::default();
     let mut past = Past {
         now: Timestamp::from_micros(START),
+        calls: 0,
         jobs: Vec::new(),
         leases: Vec::new(),
     };
