@@ -100,7 +100,7 @@ impl Database {
         };
         match tokio::time::timeout(patience, wait).await {
             Ok(job) => job,
-            Err(_) => panic!("not there after {patience:?}: {last:?}"),
+            Err(late) => panic!("not there after {patience:?} ({late}): {last:?}"),
         }
     }
 

@@ -15,7 +15,7 @@ const KILLS: usize = 50;
 const LEASE: Duration = Duration::from_secs(2);
 /// The promise: one and a half leases. The rest is for a machine busy with other tests.
 const RESCUED_WITHIN: Duration = Duration::from_secs(3 + 2);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_kills_lose_and_double_no_message_on_postgres() {

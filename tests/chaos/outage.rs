@@ -7,7 +7,7 @@ use windlass::State;
 use super::database::{Database, Server};
 use super::process::Process;
 
-const DOWN: Duration = Duration::from_secs(60);
+const DOWN: Duration = Duration::from_mins(1);
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

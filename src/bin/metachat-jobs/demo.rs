@@ -22,40 +22,27 @@ const TENANT: &str = "demo";
 /// What is asked unless something else is.
 const QUESTION: &str = "What happens to a job when its worker is killed?";
 /// How long a step of the demo may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The knowledge base: name and text.
-const DOCUMENTS: [(&str, &str); 9] = [
-    ("ARCHITECTURE.md", include_str!("../../../ARCHITECTURE.md")),
-    ("CONTRIBUTING.md", include_str!("../../../CONTRIBUTING.md")),
-    (
-        "crates/windlass/README.md",
-        include_str!("../../../crates/windlass/README.md"),
-    ),
-    (
-        "docs/guides/writing-jobs.md",
-        include_str!("../../../docs/guides/writing-jobs.md"),
-    ),
-    (
-        "docs/adr/0001-apalis-is-the-runtime-not-the-store.md",
-        include_str!("../../../docs/adr/0001-apalis-is-the-runtime-not-the-store.md"),
-    ),
-    (
-        "docs/adr/0002-live-and-finished-tables.md",
-        include_str!("../../../docs/adr/0002-live-and-finished-tables.md"),
-    ),
-    (
-        "docs/adr/0003-sql-in-files.md",
-        include_str!("../../../docs/adr/0003-sql-in-files.md"),
-    ),
-    (
-        "docs/adr/0005-ordering-keys-by-hand-off.md",
-        include_str!("../../../docs/adr/0005-ordering-keys-by-hand-off.md"),
-    ),
-    (
-        "docs/adr/0006-rescue-by-lease-and-fence.md",
-        include_str!("../../../docs/adr/0006-rescue-by-lease-and-fence.md"),
-    ),
+/// A document of this project and its text.
+macro_rules! document {
+    ($path:literal) => {
+        ($path, include_str!(concat!("../../../", $path)))
+    };
+}
+
+/// The knowledge base.
+const DOCUMENTS: [(&str, &str); 10] = [
+    document!("README.md"),
+    document!("ARCHITECTURE.md"),
+    document!("CONTRIBUTING.md"),
+    document!("crates/windlass/README.md"),
+    document!("docs/guides/writing-jobs.md"),
+    document!("docs/adr/0001-apalis-is-the-runtime-not-the-store.md"),
+    document!("docs/adr/0002-live-and-finished-tables.md"),
+    document!("docs/adr/0003-sql-in-files.md"),
+    document!("docs/adr/0005-ordering-keys-by-hand-off.md"),
+    document!("docs/adr/0006-rescue-by-lease-and-fence.md"),
 ];
 
 /// What to show.

@@ -33,7 +33,7 @@ fn unreachable_model() -> ModelOptions {
         model: ChatKind::Ollama,
         ..ModelOptions::default()
     };
-    options.ollama.base_url = "http://127.0.0.1:1".to_owned();
+    "http://127.0.0.1:1".clone_into(&mut options.ollama.base_url);
     options
 }
 

@@ -149,7 +149,7 @@ pub(super) async fn perform<S: Clone + Send + Sync + 'static>(
     };
     let context = Context::new(registry.services().clone(), Arc::clone(&attempt));
     let handler = run(context, &job.args);
-    let span = telemetry::attempt_span(&job);
+    let span = telemetry::attempt_span(job);
     IN_JOB
         .scope((), handler)
         .instrument(span)

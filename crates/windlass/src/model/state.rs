@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Timestamp;
 
-/// Where a job stands. The first five are unfinished and live in `jobs`, the last three are
-/// finished and live in `finished_jobs`.
+/// Where a job stands. The first five are unfinished, the last three finished; PostgreSQL keeps the
+/// two in different tables.
 ///
 /// `Scheduled` and `Retryable` jobs whose time has come *are* available, without anyone moving
 /// them: see [`State::at`].

@@ -47,7 +47,7 @@ pub(super) async fn maintain(
         Box::new(rescue::RescueService::new(&options)),
         Box::new(prune::PruneService::new(options.retention)),
         Box::new(upkeep::UpkeepService),
-        Box::new(sample::SampleService),
+        Box::new(sample::SampleService::default()),
     ];
     let term = options.lease / 2;
     let tick = (options.lease / 12).min(Duration::from_secs(1));

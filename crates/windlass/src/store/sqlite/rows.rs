@@ -61,10 +61,10 @@ pub(super) fn number<T: TryFrom<i64>>(row: &SqliteRow, column: &str) -> Result<T
 }
 
 /// Cuts a batch so that no parameter grows without bound, whatever the size of its rows.
-pub(super) fn portions<'rows, T>(
-    mut rest: &'rows [T],
+pub(super) fn portions<T>(
+    mut rest: &[T],
     bytes: impl Fn(&T) -> usize,
-) -> impl Iterator<Item = &'rows [T]> {
+) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let mut filled = 0;
         let fitting = rest.iter().take(ROWS_AT_ONCE).take_while(|row| {
