@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use sqlx::sqlite::SqliteConnection;
 
 use super::super::{Claim, Error};
 use super::at;
@@ -14,36 +15,57 @@ const CLAIM_DUE: &str = include_str!("sql/claim_due.sql");
 const CLAIM: &str = include_str!("sql/claim.sql");
 const NEXT_DUE: &str = include_str!("sql/next_due.sql");
 
+/// How many jobs come in one text, which SQLite lets grow to 1 GB: enough for the largest args.
+const AT_ONCE: u32 = 250;
+
 pub(super) async fn claim(db: &db::Sqlite, claim: &Claim<'_>) -> Result<Vec<ClaimedJob>, Error> {
     let mut tx = db.writer().begin_with("begin immediate").await?;
     let now = at(claim.now);
-    let due: String = sqlx::query_scalar(CLAIM_DUE)
-        .bind(claim.queue)
-        .bind(micros(now))
-        .bind(claim.limit)
-        .fetch_one(&mut *tx)
-        .await?;
-    let mut jobs: Vec<ClaimedJob> = decode::<Vec<Due>>(&due)?
-        .into_iter()
-        .map(|due| due.claimed(claim.queue, now))
-        .collect();
-    if !jobs.is_empty() {
-        sqlx::query(CLAIM)
-            .bind(claim.queue)
-            .bind(micros(now))
-            .bind(claim.limit)
-            .bind(claim.worker)
-            .bind(micros(now + claim.lease))
-            .execute(&mut *tx)
-            .await?;
+    let mut jobs = Vec::new();
+    let mut wanted = claim.limit;
+    while wanted > 0 {
+        let limit = wanted.min(AT_ONCE);
+        let portion = portion(&mut tx, claim, limit, now).await?;
+        let exhausted = portion.len() < limit as usize;
+        jobs.extend(portion);
+        wanted = if exhausted { 0 } else { wanted - limit };
     }
     tx.commit().await?;
     // The database adds them up in order, but does not promise to.
-    jobs.sort_unstable_by_key(|job| (job.priority, job.run_at, job.id));
+    jobs.sort_unstable_by_key(|job: &ClaimedJob| (job.priority, job.run_at, job.id));
     Ok(jobs)
 }
 
-/// An element of `claim_due.sql`, whose order this is.
+async fn portion(
+    connection: &mut SqliteConnection,
+    claim: &Claim<'_>,
+    limit: u32,
+    now: Timestamp,
+) -> Result<Vec<ClaimedJob>, Error> {
+    let due: String = sqlx::query_scalar(CLAIM_DUE)
+        .bind(claim.queue)
+        .bind(micros(now))
+        .bind(limit)
+        .fetch_one(&mut *connection)
+        .await?;
+    let due: Vec<Due> = decode(&due)?;
+    if !due.is_empty() {
+        sqlx::query(CLAIM)
+            .bind(claim.queue)
+            .bind(micros(now))
+            .bind(limit)
+            .bind(claim.worker)
+            .bind(micros(now + claim.lease))
+            .execute(connection)
+            .await?;
+    }
+    Ok(due
+        .into_iter()
+        .map(|due| due.claimed(claim.queue, now))
+        .collect())
+}
+
+/// A job of `claim_due.sql`, whose order this is.
 #[derive(Debug, Deserialize)]
 struct Due {
     id: JobId,

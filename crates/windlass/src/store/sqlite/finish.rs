@@ -9,10 +9,10 @@ use sqlx::{Connection, Row};
 
 use super::super::Error;
 use super::at;
-use super::outcomes::{Again, Attempt, Ended, Outcomes};
+use super::outcomes::{Attempt, Outcome, Outcomes};
 use super::rows::{self, Woken, encode, micros};
 use crate::db;
-use crate::model::{Finish, JobId, Json, Recorded, State, Timestamp, Verdict};
+use crate::model::{Finish, Json, Recorded, State, Timestamp, Verdict};
 
 const FENCE: &str = include_str!("sql/fence.sql");
 
@@ -55,10 +55,8 @@ async fn record(
         recorded.push(match (&finish.verdict, fence.running.remove(&place)) {
             _ if again || fence.lost.contains(&place) => Recorded::LeaseLost,
             (Verdict::Complete { result }, _) => {
-                outcomes.ended.push(Ended {
-                    result: result.as_ref().map(Json::as_str),
-                    ..Ended::new(finish.lease.job, State::Completed)
-                });
+                let result = result.as_ref().map(Json::as_str);
+                outcomes.done.push((finish.lease.job, result));
                 Recorded::Yes
             }
             (_, Some(running)) => {
@@ -122,38 +120,27 @@ fn running(row: &SqliteRow) -> Result<Running, Error> {
 impl Outcomes<'_> {
     /// Everything but a completion.
     fn add(&mut self, finish: &Finish, running: Running, now: Timestamp) -> Result<(), Error> {
-        let (id, number) = (finish.lease.job, running.attempt.number);
-        let attempts = running
+        let number = running.attempt.number;
+        let (state, run_at, attempt) = match finish.verdict {
+            Verdict::Complete { .. } => (State::Completed, None, None),
+            Verdict::Retry { at } => (State::Retryable, Some(at), None),
+            Verdict::Snooze { until } => (State::Scheduled, Some(until), Some(number - 1)),
+            Verdict::Release => (State::Available, None, Some(number - 1)),
+            Verdict::Cancel => (State::Cancelled, None, None),
+            Verdict::Dead => (State::Dead, None, None),
+        };
+        let history = running
             .attempt
             .end(finish.outcome, finish.error.clone(), now)?;
-        let mut again = |state, run_at: Option<Timestamp>, attempt, attempts| {
-            self.again.push(Again {
-                id,
-                state,
-                run_at: run_at.map(micros),
-                attempt,
-                crashes: None,
-                attempts,
-            });
-        };
-        match finish.verdict {
-            Verdict::Retry { at } => again(State::Retryable, Some(at), number, attempts),
-            Verdict::Snooze { until } => again(State::Scheduled, Some(until), number - 1, attempts),
-            Verdict::Release => {
-                again(State::Available, None, number - 1, attempts);
-                self.woken.insert(running.queue);
-            }
-            Verdict::Cancel => self.end(id, State::Cancelled, attempts),
-            Verdict::Dead => self.end(id, State::Dead, attempts),
-            Verdict::Complete { .. } => {}
+        self.others.push(Outcome {
+            run_at: run_at.map(micros),
+            attempt,
+            attempts: Some(history),
+            ..Outcome::new(finish.lease.job, state)
+        });
+        if state == State::Available {
+            self.woken.insert(running.queue);
         }
         Ok(())
-    }
-
-    fn end(&mut self, id: JobId, state: State, attempts: String) {
-        self.ended.push(Ended {
-            attempts: Some(attempts),
-            ..Ended::new(id, state)
-        });
     }
 }

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::super::{Beat, Error, Heartbeat, Rescue, Rescued};
 use super::at;
-use super::outcomes::{Again, Ended, Outcomes};
+use super::outcomes::{Outcome, Outcomes};
 use super::rows::{self, Woken, encode, micros};
 use crate::db;
 use crate::model::{AttemptError, AttemptOutcome, Json, Lease, Recorded, State, Timestamp};
@@ -108,25 +108,21 @@ impl Outcomes<'_> {
         let running = rows::attempt(row)?;
         let (attempt, worker) = (running.number - 1, running.worker.clone());
         let error = AttemptError::new("its worker vanished");
-        let attempts = running.end(AttemptOutcome::Crashed, Some(error), now)?;
-        if cancelled || dead {
-            let state = if dead { State::Dead } else { State::Cancelled };
-            self.ended.push(Ended {
-                attempt: Some(attempt),
-                crashes: Some(crashes),
-                attempts: Some(attempts),
-                ..Ended::new(id, state)
-            });
-        } else {
+        let history = running.end(AttemptOutcome::Crashed, Some(error), now)?;
+        let (state, run_at) = match (cancelled, dead) {
+            (true, _) => (State::Cancelled, None),
+            (false, true) => (State::Dead, None),
+            (false, false) => (State::Available, Some(micros(now))),
+        };
+        self.others.push(Outcome {
+            run_at,
+            attempt: Some(attempt),
+            crashes: Some(crashes),
+            attempts: Some(history),
+            ..Outcome::new(id, state)
+        });
+        if state == State::Available {
             self.woken.insert(queue.clone());
-            self.again.push(Again {
-                id,
-                state: State::Available,
-                run_at: Some(micros(now)),
-                attempt,
-                crashes: Some(crashes),
-                attempts,
-            });
         }
         Ok(Rescued {
             id,

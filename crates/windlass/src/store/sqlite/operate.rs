@@ -3,7 +3,7 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::super::{Changed, Error};
-use super::outcomes::{Ended, Outcomes};
+use super::outcomes::{Outcome, Outcomes};
 use super::rows::{self, Woken, micros};
 use super::{at, keys};
 use crate::db;
@@ -144,7 +144,7 @@ async fn end(
     now: Timestamp,
 ) -> Result<Woken, Error> {
     let outcomes = Outcomes {
-        ended: vec![Ended::new(id, state)],
+        others: vec![Outcome::new(id, state)],
         keyed: true,
         ..Outcomes::default()
     };

@@ -16,37 +16,24 @@ const RESCHEDULE: &str = include_str!("sql/reschedule.sql");
 /// What a batch of jobs comes to.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes<'a> {
-    pub(super) ended: Vec<Ended<'a>>,
-    pub(super) again: Vec<Again>,
+    /// For `complete.sql`: jobs that are done, and their results.
+    pub(super) done: Vec<(JobId, Option<&'a str>)>,
+    /// Every other outcome.
+    pub(super) others: Vec<Outcome>,
     pub(super) woken: Woken,
-    /// Whether any that ended may be in a line or have a unique key.
+    /// Whether any that finished may be in a line or have a unique key.
     pub(super) keyed: bool,
-}
-
-/// A job for `complete.sql`. What is none stays as it was, but for the result.
-#[derive(Debug, Serialize)]
-pub(super) struct Ended<'a> {
-    pub(super) id: JobId,
-    pub(super) state: State,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) result: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) attempt: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) crashes: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) attempts: Option<String>,
 }
 
 /// A job for `reschedule.sql`. What is none stays as it was.
 #[derive(Debug, Serialize)]
-pub(super) struct Again {
+pub(super) struct Outcome {
     pub(super) id: JobId,
     pub(super) state: State,
     pub(super) run_at: Option<i64>,
-    pub(super) attempt: u16,
+    pub(super) attempt: Option<u16>,
     pub(super) crashes: Option<u16>,
-    pub(super) attempts: String,
+    pub(super) attempts: Option<String>,
 }
 
 /// What is known of a running attempt.
@@ -86,50 +73,60 @@ impl Attempt {
     }
 }
 
-impl Ended<'_> {
+impl Outcome {
     pub(super) const fn new(id: JobId, state: State) -> Self {
         Self {
             id,
             state,
-            result: None,
+            run_at: None,
             attempt: None,
             crashes: None,
             attempts: None,
         }
     }
-
-    fn bytes(&self) -> usize {
-        self.result.map_or(0, str::len) + self.attempts.as_ref().map_or(0, String::len)
-    }
 }
 
 impl Outcomes<'_> {
-    /// Writes it all down; jobs that ended let go of what they held. Gives back which queues may
+    /// Writes it all down; jobs that finished let go of what they held. Gives back which queues may
     /// have work because of it.
     pub(super) async fn write(
         mut self,
         connection: &mut SqliteConnection,
         now: Timestamp,
     ) -> Result<Woken, Error> {
-        for again in portions(&self.again, |job| job.attempts.len()) {
-            sqlx::query(RESCHEDULE)
-                .bind(encode(again)?)
-                .execute(&mut *connection)
-                .await?;
+        for done in portions(&self.done, |(_, result)| result.map_or(0, str::len)) {
+            write(connection, COMPLETE, done, now).await?;
         }
-        for ended in portions(&self.ended, Ended::bytes) {
-            sqlx::query(COMPLETE)
-                .bind(encode(ended)?)
-                .bind(micros(now))
-                .execute(&mut *connection)
-                .await?;
+        let bytes = |outcome: &Outcome| outcome.attempts.as_ref().map_or(0, String::len);
+        for others in portions(&self.others, bytes) {
+            write(connection, RESCHEDULE, others, now).await?;
         }
-        if !self.ended.is_empty() && self.keyed {
-            let ids: Vec<JobId> = self.ended.iter().map(|job| job.id).collect();
-            let ids = encode(&ids)?;
-            keys::release(connection, &ids, now).await?;
-            keys::unblock(connection, &ids, now, &mut self.woken).await?;
+        let finished = self.finished();
+        if self.keyed && !finished.is_empty() {
+            let finished = encode(&finished)?;
+            keys::release(connection, &finished, now).await?;
+            keys::unblock(connection, &finished, now, &mut self.woken).await?;
         }
         Ok(self.woken)
     }
+
+    fn finished(&self) -> Vec<JobId> {
+        let done = self.done.iter().map(|(id, _)| *id);
+        let others = self.others.iter().filter(|job| job.state.is_finished());
+        done.chain(others.map(|job| job.id)).collect()
+    }
+}
+
+async fn write<T: Serialize>(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    jobs: &[T],
+    now: Timestamp,
+) -> Result<(), Error> {
+    sqlx::query(statement)
+        .bind(encode(jobs)?)
+        .bind(micros(now))
+        .execute(connection)
+        .await?;
+    Ok(())
 }

@@ -1,12 +1,11 @@
 -- claim_due: up to ?3 due jobs of queue ?1 at ?2, as claim will leave them. All in one row: a row each would cost more
 -- on its way through the driver than in the database. Caller: claim.rs.
-select
-    json_group_array(
-        json_array(
-            hex(id), kind, args, priority, run_at, attempt + 1, max_attempts, crashes, claim_no + 1,
-            tenant_id, correlation_id, trace_parent, ordering_key, enqueued_at
-        )
+select json_group_array(
+    json_array(
+        hex(id), kind, args, priority, run_at, attempt + 1, max_attempts, crashes, claim_no + 1,
+        tenant_id, correlation_id, trace_parent, ordering_key, enqueued_at
     )
+)
 from (
     select *
     from jobs

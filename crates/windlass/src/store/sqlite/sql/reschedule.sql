@@ -1,13 +1,15 @@
--- reschedule: the jobs of the array ?1 wait again; a run_at or crashes of null stays as it was. Caller: finish.rs.
+-- reschedule: the jobs of the array ?1 wait again, or are set aside at ?2, as their state says; what is null stays as it
+-- was. Caller: outcomes.rs.
 update jobs
 set
     state = ended.state,
     run_at = coalesce(ended.run_at, jobs.run_at),
-    attempt = ended.attempt,
+    attempt = coalesce(ended.attempt, jobs.attempt),
     crashes = coalesce(ended.crashes, jobs.crashes),
-    attempts = ended.attempts,
+    attempts = coalesce(ended.attempts, jobs.attempts),
     lease_expires_at = null,
-    cancel_requested_at = null
+    cancel_requested_at = null,
+    finished_at = case when ended.state in ('completed', 'cancelled', 'dead') then ?2 end
 from (
     select
         unhex(value ->> 'id', '-') as id,
