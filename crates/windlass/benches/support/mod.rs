@@ -107,6 +107,10 @@ impl Probe {
         }
     }
 
+    fn count(&self) -> u64 {
+        self.started.load(Ordering::Relaxed).min(self.expected)
+    }
+
     async fn all_started(&self) {
         self.all.notified().await;
     }

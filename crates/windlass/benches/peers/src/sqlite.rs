@@ -1,5 +1,5 @@
 //! apalis-sqlite, as durable as ours: WAL, and `synchronous=FULL`, which its own `setup` switches off
-//! for the connection it runs on.
+//! for the connection it runs on: it gets one of its own.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +18,7 @@ pub(crate) struct Peer {
     pool: SqlitePool,
     storage: SqliteStorage<Noop>,
     settings: Settings,
+    url: String,
     /// Hears of inserts within this process.
     listener: Arc<Mutex<Option<HookCallbackListener>>>,
 }
@@ -44,6 +45,7 @@ impl Peer {
             pool,
             storage,
             settings,
+            url,
             listener: Arc::new(Mutex::new(listener)),
         })
     }
@@ -56,7 +58,10 @@ impl Peer {
 
 impl Queue for Peer {
     async fn set_up(&self) -> anyhow::Result<()> {
-        Ok(SqliteStorage::setup(&self.pool).await?)
+        let pool = SqlitePool::connect(&self.url).await?;
+        SqliteStorage::setup(&pool).await?;
+        pool.close().await;
+        Ok(())
     }
 
     async fn enqueue(&mut self, job: Noop) -> anyhow::Result<()> {
@@ -68,6 +73,9 @@ impl Queue for Peer {
     }
 
     async fn work(&self, probe: &'static Probe, stop: CancellationToken) -> anyhow::Result<()> {
+        // As a program does when it starts; it also lets SQLite look at its tables, without which the
+        // statement that records outcomes reads all that was ever done.
+        self.set_up().await?;
         let (storage, builder) = (self.storage.clone(), WorkerBuilder::new("peer"));
         match self.settings {
             Settings::Stock => {
