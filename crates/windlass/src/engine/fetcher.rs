@@ -18,6 +18,8 @@ use crate::telemetry::{self, Outage};
 const AHEAD: Duration = Duration::from_millis(40);
 /// Most jobs waiting in a buffer, however short they are.
 const MAX_AHEAD: usize = 3000;
+/// The shortest wait between two claims of which the first found too little.
+const BREATH: Duration = Duration::from_millis(1);
 /// Most jobs per claim: longer statements make everyone wait.
 const MAX_CLAIM: usize = 1000;
 
@@ -106,7 +108,8 @@ impl Fetcher {
             Err(_) => self.poll,
         };
         let poll = self.poll.mul_f64(rand::rng().random_range(0.8..1.2));
-        wakes.wait(&self.queue, due.min(poll)).await;
+        // A due job that was not to be had is in somebody's hands this moment: no hurry.
+        wakes.wait(&self.queue, due.max(BREATH).min(poll)).await;
     }
 }
 

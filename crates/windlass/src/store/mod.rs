@@ -186,6 +186,10 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// then its idempotency key, then its unique key. A key is held until, and not at, the end of
     /// its window.
     ///
+    /// An id is known while its job is unfinished and, once finished, to the process that enqueued
+    /// it; PostgreSQL does not look for the finished jobs of other processes. Whoever may repeat a
+    /// request elsewhere gives it an idempotency key.
+    ///
     /// The line of an ordering key goes by time of enqueue, then by id: jobs of one call that share a
     /// key need ids that ascend, as [`JobId::new`] makes them.
     async fn enqueue(
