@@ -184,6 +184,15 @@ set enable_seqscan = off
 as $$
 begin
     perform jobs.lock_line(jobs.line_lock(new.tenant_id, new.ordering_key));
+    if exists (
+            select
+              from jobs.jobs h
+             where h.ordering_key = new.ordering_key
+               and coalesce(h.tenant_id, '') = coalesce(new.tenant_id, '')
+               and h.state <> 'waiting') then
+        return null;
+    end if;
+    -- The oldest; of those that came in one call, the one that came first, which is this one.
     update jobs.jobs
        set state = case when run_at > enqueued_at then 'scheduled' else 'available' end
      where id = (
@@ -192,14 +201,8 @@ begin
              where w.ordering_key = new.ordering_key
                and coalesce(w.tenant_id, '') = coalesce(new.tenant_id, '')
                and w.state = 'waiting'
-             order by w.enqueued_at, w.id
-             limit 1)
-       and not exists (
-            select
-              from jobs.jobs h
-             where h.ordering_key = new.ordering_key
-               and coalesce(h.tenant_id, '') = coalesce(new.tenant_id, '')
-               and h.state <> 'waiting');
+             order by w.enqueued_at, w.id <> new.id, w.id
+             limit 1);
     return null;
 exception
     -- Only under REPEATABLE READ, whose snapshot cannot see the head that another transaction let go.

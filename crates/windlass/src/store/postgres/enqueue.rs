@@ -1,7 +1,8 @@
 //! Making jobs durable.
 //!
-//! One job without keys is one prepared statement that commits by itself, and so are many. Wake-ups
-//! are sent beside it, never by it. Jobs with unique or idempotency keys go through `keys.rs`.
+//! One job without keys is one prepared statement that commits by itself, and so are some; many are
+//! copied (`copy.rs`). Wake-ups are sent beside them, never by them. Jobs with unique or idempotency
+//! keys go through `keys.rs`.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -11,11 +12,14 @@ use uuid::Uuid;
 
 use super::lane::{run, transaction};
 use super::rows::{self, Time};
-use super::{Error, Shared, keys, notify, sql};
+use super::{Error, Shared, copy, keys, lane, notify, sql};
 use crate::db;
 use crate::model::{Enqueued, JobId, NewJob, RunAt, Timestamp};
 
-/// Jobs are sent in parts of about so many bytes of args: no value may reach a gigabyte.
+/// From so many on, COPY is faster.
+const COPY_FROM: usize = 100;
+
+/// Jobs are inserted in parts of about so many bytes of args: no value may reach a gigabyte.
 const PART_BYTES: usize = 32 * 1024 * 1024;
 
 impl Shared {
@@ -31,18 +35,58 @@ impl Shared {
         } else {
             let doubtful = self.sent.note(jobs.iter().map(|job| job.id));
             let jobs: Vec<&NewJob> = jobs.iter().collect();
-            if parts(&jobs).nth(1).is_none() {
-                run!(self.enqueues, |connection| {
-                    insert_new(connection, &jobs, &doubtful, now).await
-                })?
-            } else {
-                transaction!(self.enqueues, |connection| {
-                    insert_new(connection, &jobs, &doubtful, now).await
-                })?
+            match self.copy(&jobs, &doubtful, now).await? {
+                Some(answers) => answers,
+                None => self.insert(&jobs, &doubtful, now).await?,
             }
         };
         self.enqueued(&queues(jobs), now);
         Ok(answers)
+    }
+
+    /// Copies jobs in, if they are many and it can be done.
+    async fn copy(
+        &self,
+        jobs: &[&NewJob],
+        doubtful: &HashSet<JobId>,
+        now: Option<Timestamp>,
+    ) -> Result<Option<Vec<Enqueued>>, Error> {
+        if jobs.len() < COPY_FROM || jobs.iter().any(|job| job.ordering_key.is_some()) {
+            return Ok(None);
+        }
+        let copied = run!(self.enqueues, |connection| {
+            let new = without_known(connection, jobs, doubtful).await?;
+            let now = match now {
+                Some(now) => now,
+                None => {
+                    let row = sqlx::query(sql::NOW).fetch_one(&mut *connection).await?;
+                    rows::timestamp(&row, 0)?
+                }
+            };
+            copy::insert(connection, &new, now).await?;
+            Ok(answers(jobs, new.iter().map(|job| job.id).collect()))
+        });
+        match copied {
+            // One of them was there: nothing has been copied.
+            Err(error) if lane::code(&error).as_deref() == Some("23505") => Ok(None),
+            copied => copied.map(Some),
+        }
+    }
+
+    async fn insert(
+        &self,
+        jobs: &[&NewJob],
+        doubtful: &HashSet<JobId>,
+        now: Option<Timestamp>,
+    ) -> Result<Vec<Enqueued>, Error> {
+        if parts(jobs).nth(1).is_none() {
+            return run!(self.enqueues, |connection| {
+                insert_new(connection, jobs, doubtful, now).await
+            });
+        }
+        transaction!(self.enqueues, |connection| {
+            insert_new(connection, jobs, doubtful, now).await
+        })
     }
 
     /// The same in a transaction of the caller's.
@@ -85,27 +129,37 @@ fn queues(jobs: &[NewJob]) -> BTreeSet<&str> {
     jobs.iter().map(|job| job.queue.as_str()).collect()
 }
 
-/// Adds jobs without keys, unless they are there already, which only doubtful ones can be.
+/// Adds jobs without keys, unless they are there already.
 async fn insert_new(
     connection: &mut PgConnection,
     jobs: &[&NewJob],
     doubtful: &HashSet<JobId>,
     now: Option<Timestamp>,
 ) -> Result<Vec<Enqueued>, Error> {
-    let mut inserted = if doubtful.is_empty() {
-        insert(connection, jobs, now).await?
-    } else {
-        let mut known = known(connection, doubtful.iter().copied()).await?;
-        // Of two with one id the first counts.
-        let new: Vec<&NewJob> = jobs
-            .iter()
-            .filter(|job| known.insert(job.id))
-            .copied()
-            .collect();
-        insert(connection, &new, now).await?
-    };
-    Ok(jobs
+    let new = without_known(connection, jobs, doubtful).await?;
+    let inserted = insert(connection, &new, now).await?;
+    Ok(answers(jobs, inserted))
+}
+
+/// Jobs less those that are there already, or come twice, which only doubtful ones can.
+async fn without_known<'a>(
+    connection: &mut PgConnection,
+    jobs: &[&'a NewJob],
+    doubtful: &HashSet<JobId>,
+) -> Result<Vec<&'a NewJob>, Error> {
+    if doubtful.is_empty() {
+        return Ok(jobs.to_vec());
+    }
+    let mut known = known(connection, doubtful.iter().copied()).await?;
+    let new = jobs
         .iter()
+        .filter(|job| !doubtful.contains(&job.id) || known.insert(job.id));
+    Ok(new.copied().collect())
+}
+
+/// The first of equal ids was inserted, if it was.
+fn answers(jobs: &[&NewJob], mut inserted: HashSet<JobId>) -> Vec<Enqueued> {
+    jobs.iter()
         .map(|job| {
             if inserted.remove(&job.id) {
                 Enqueued::Inserted(job.id)
@@ -113,7 +167,7 @@ async fn insert_new(
                 Enqueued::Duplicate(job.id)
             }
         })
-        .collect())
+        .collect()
 }
 
 /// Which of the jobs there are already.

@@ -158,7 +158,8 @@ fn explained(error: Error) -> Error {
     }
 }
 
-fn code(error: &Error) -> Option<String> {
+/// The SQLSTATE, if the database said no.
+pub(super) fn code(error: &Error) -> Option<String> {
     match error {
         Error::Db(crate::db::Error::Sqlx(sqlx::Error::Database(error))) => {
             error.code().map(Into::into)

@@ -4,7 +4,7 @@
 //! finished ones in another that is partitioned. The statements are in `sql/`, one file each.
 //!
 //! - `lane`: connections, a few for each kind of work, each call bounded in time
-//! - `enqueue`, `keys`: making jobs durable, once
+//! - `enqueue`, `copy`, `keys`, `sent`: making jobs durable, once
 //! - `claim`, `positions`: who gets what, without ever walking dead rows
 //! - `finish`, `leases`: how attempts end, or go on
 //! - `lines`: ordering keys
@@ -36,6 +36,7 @@ use crate::model::{
 };
 
 mod claim;
+mod copy;
 mod enqueue;
 mod finish;
 mod keys;

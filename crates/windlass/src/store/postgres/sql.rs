@@ -16,6 +16,7 @@ statements! {
     ELECT = "elect";
     END_UNSTARTED = "end_unstarted";
     ENQUEUE = "enqueue";
+    ENQUEUE_COPY = "enqueue_copy";
     ENQUEUE_MANY = "enqueue_many";
     ENQUEUE_ORDERED = "enqueue_ordered";
     EXPIRED = "expired";

@@ -14,11 +14,11 @@ select new.id, new.kind, due.run_at, clock.now,
        unnest(
            $2::uuid[], $3::text[], $4::timestamptz[], $5::bigint[], $6::text[], $7::smallint[], $8::smallint[],
            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])
-       as new (id, kind, run_at, delay, queue, priority, max_attempts,
-           args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key),
+       with ordinality as new (id, kind, run_at, delay, queue, priority, max_attempts,
+           args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key, place),
        lateral (
            select least(greatest(coalesce(new.run_at, clock.now + new.delay * interval '1 microsecond', clock.now), clock.now), '9999-12-31 23:59:59.999999+00') as run_at
        ) as due
- order by jobs.line_lock(new.tenant_id, new.ordering_key)
+ order by jobs.line_lock(new.tenant_id, new.ordering_key), new.place
     on conflict (id) do nothing
 returning id
