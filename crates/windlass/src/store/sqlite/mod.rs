@@ -35,6 +35,8 @@ mod leases;
 mod migrate;
 mod operate;
 mod outcomes;
+#[cfg(test)]
+mod plans;
 mod prune;
 mod read;
 mod rows;
