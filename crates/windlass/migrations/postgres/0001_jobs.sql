@@ -249,30 +249,31 @@ begin
 end
 $$;
 
--- Drops the days that ended before a time; says how many jobs were in them.
-create function jobs.drop_partitions(finished_before timestamptz) returns bigint
+-- Drops the oldest day if it ended before a time; says how many jobs were in it, or null if there is none.
+-- One day in a transaction: completions wait for no more than the drop itself.
+create function jobs.drop_partition(finished_before timestamptz) returns bigint
 language plpgsql
 as $$
 declare
     day_name text;
-    gone bigint := 0;
     jobs_of_day bigint;
 begin
+    select c.relname
+      into day_name
+      from pg_catalog.pg_inherits i
+      join pg_catalog.pg_class c on c.oid = i.inhrelid
+     where i.inhparent = 'jobs.completed_jobs'::regclass
+       and c.relname ~ '^completed_jobs_\d{8}$'
+       and (to_date(right(c.relname, 8), 'YYYYMMDD') + 1)::timestamp at time zone 'UTC' <= finished_before
+     order by c.relname
+     limit 1;
+    if day_name is null then
+        return null;
+    end if;
+    execute format('select count(*) from jobs.%I', day_name) into jobs_of_day;
     perform set_config('lock_timeout', '500ms', true);
-    for day_name in
-        select c.relname
-          from pg_catalog.pg_inherits i
-          join pg_catalog.pg_class c on c.oid = i.inhrelid
-         where i.inhparent = 'jobs.completed_jobs'::regclass
-           and c.relname ~ '^completed_jobs_\d{8}$'
-           and (to_date(right(c.relname, 8), 'YYYYMMDD') + 1)::timestamp at time zone 'UTC' <= finished_before
-         order by c.relname
-    loop
-        execute format('select count(*) from jobs.%I', day_name) into jobs_of_day;
-        execute format('drop table jobs.%I', day_name);
-        gone := gone + jobs_of_day;
-    end loop;
-    return gone;
+    execute format('drop table jobs.%I', day_name);
+    return jobs_of_day;
 end
 $$;
 

@@ -28,12 +28,12 @@ impl Shared {
         jobs: &[NewJob],
         now: Option<Timestamp>,
     ) -> Result<Vec<Enqueued>, Error> {
+        let doubtful = self.sent.note(jobs.iter().map(|job| job.id));
         let answers = if has_keys(jobs) {
             transaction!(self.enqueues, |connection| {
                 keys::enqueue(connection, jobs, now).await
             })?
         } else {
-            let doubtful = self.sent.note(jobs.iter().map(|job| job.id));
             let jobs: Vec<&NewJob> = jobs.iter().collect();
             match self.copy(&jobs, &doubtful, now).await? {
                 Some(answers) => answers,
@@ -97,10 +97,10 @@ impl Shared {
         now: Option<Timestamp>,
     ) -> Result<Vec<Enqueued>, Error> {
         let connection = super::connection(tx, "enqueue in another store's transaction")?;
+        let doubtful = self.sent.note(jobs.iter().map(|job| job.id));
         let answers = if has_keys(jobs) {
             keys::enqueue(connection, jobs, now).await?
         } else {
-            let doubtful = self.sent.note(jobs.iter().map(|job| job.id));
             let jobs: Vec<&NewJob> = jobs.iter().collect();
             insert_new(connection, &jobs, &doubtful, now).await?
         };

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::Rng as _;
-use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{Error, sql};
+use crate::db::PgConnector;
 use crate::store::{Wake, Waker};
 
 const CHANNEL: &str = "windlass";
@@ -32,8 +32,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Ears {
-    /// One connection, so that nothing else is ever in its way.
-    pub(super) pool: PgPool,
+    pub(super) connector: PgConnector,
     pub(super) waker: Waker,
     /// Whether notifications are known to arrive.
     pub(super) hears: Arc<AtomicBool>,
@@ -67,7 +66,9 @@ impl Ears {
     /// Connects and passes on what it hears, until the connection fails.
     async fn listen(&self, told: &mut bool, pause: &mut Duration) -> Result<(), Error> {
         let mut listener = within(PATIENCE, async {
-            let mut listener = PgListener::connect_with(&self.pool).await?;
+            // A pool for each attempt: the last one may wait for a dead connection for long.
+            let pool = self.connector.clone().pool(1, PATIENCE);
+            let mut listener = PgListener::connect_with(pool.pool()).await?;
             listener.eager_reconnect(false);
             listener.listen(CHANNEL).await?;
             Ok(listener)

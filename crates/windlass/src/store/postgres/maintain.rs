@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::{PgConnection, Row};
 
 use super::lane::{run, transaction};
+use super::rows::Time;
 use super::{Error, Shared, lines, rows, sql};
 use crate::model::Timestamp;
 use crate::store::Prune;
@@ -25,14 +26,7 @@ impl Shared {
         };
         let before = |keep: Duration| rows::time(now.minus(keep));
         let shortest = prune.completed.min(prune.cancelled).min(prune.dead);
-        let dropped: i64 = run!(self.upkeep, |connection| {
-            Ok(sqlx::query(sql::DROP_PARTITIONS)
-                .bind(before(prune.completed))
-                .fetch_one(connection)
-                .await?
-                .try_get(0)?)
-        })
-        .or_else(unless_busy)?;
+        let dropped = self.drop_partitions(before(prune.completed)).await?;
         let deleted = run!(self.upkeep, |connection| {
             Ok(sqlx::query(sql::PRUNE)
                 .bind(before(prune.completed))
@@ -43,7 +37,24 @@ impl Shared {
                 .execute(connection)
                 .await?)
         })?;
-        Ok(deleted.rows_affected() + u64::try_from(dropped).unwrap_or(0))
+        Ok(deleted.rows_affected() + dropped)
+    }
+
+    async fn drop_partitions(&self, before: Time) -> Result<u64, Error> {
+        let mut dropped = 0;
+        loop {
+            let jobs: Option<i64> = run!(self.upkeep, |connection| {
+                Ok(sqlx::query_scalar(sql::DROP_PARTITION)
+                    .bind(before)
+                    .fetch_one(connection)
+                    .await?)
+            })
+            .or_else(unless_busy)?;
+            match jobs {
+                Some(jobs) => dropped += u64::try_from(jobs).unwrap_or(0),
+                None => return Ok(dropped),
+            }
+        }
     }
 
     pub(super) async fn maintain(&self, now: Option<Timestamp>) -> Result<(), Error> {
@@ -59,7 +70,7 @@ impl Shared {
                 .bind(self.partitions_ahead)
                 .execute(connection)
                 .await?;
-            Ok(0)
+            Ok(())
         })
         .or_else(unless_busy)?;
         Ok(())
@@ -133,7 +144,7 @@ async fn stuck_lines(connection: &mut PgConnection) -> Result<Vec<lines::Line>, 
 }
 
 /// Changing partitions waits for nobody: if someone reads them, there is a next time.
-fn unless_busy(error: Error) -> Result<i64, Error> {
+fn unless_busy<T: Default>(error: Error) -> Result<T, Error> {
     let busy = matches!(
         &error,
         Error::Db(crate::db::Error::Sqlx(sqlx::Error::Database(error)))
@@ -141,7 +152,7 @@ fn unless_busy(error: Error) -> Result<i64, Error> {
     );
     if busy {
         tracing::debug!("partitions are in use; trying again next time");
-        return Ok(0);
+        return Ok(T::default());
     }
     Err(error)
 }

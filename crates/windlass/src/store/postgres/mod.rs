@@ -151,7 +151,8 @@ impl PgStore {
                 url,
                 &PostgresOptions {
                     application_name: options.application_name.clone(),
-                    statement_timeout: timeout,
+                    // The server gives up first: what a caller is told has failed does not happen.
+                    statement_timeout: timeout.mul_f64(0.9),
                     settings: SESSION_SETTINGS
                         .map(|(k, v)| (k.to_owned(), v.to_owned()))
                         .to_vec(),
@@ -168,7 +169,7 @@ impl PgStore {
         let notifier = Arc::<Notifier>::default();
 
         let ears = listen::Ears {
-            pool: listener(url, options)?,
+            connector: listener(url, options)?,
             waker: waker.clone(),
             hears: hears.clone(),
         };
@@ -217,18 +218,17 @@ impl PgStore {
     }
 }
 
-fn listener(url: &str, options: &PgStoreOptions) -> Result<sqlx::PgPool, Error> {
+fn listener(url: &str, options: &PgStoreOptions) -> Result<PgConnector, Error> {
     let (url, delivery) = match &options.listen_url {
         Some(direct) => (direct.as_str(), SettingsDelivery::Startup),
         None => (url, options.settings),
     };
     let listener = PostgresOptions {
         application_name: format!("{} listener", options.application_name),
-        max_connections: 1,
         delivery,
         ..PostgresOptions::default()
     };
-    Ok(Postgres::new(url, &listener)?.pool().clone())
+    Ok(PgConnector::new(url, &listener)?)
 }
 
 /// The connection of a transaction, if it is one of PostgreSQL.

@@ -12,7 +12,7 @@ statements! {
     CLAIM = "claim";
     COMPLETE = "complete";
     CREATE_SCHEMA = "create_schema";
-    DROP_PARTITIONS = "drop_partitions";
+    DROP_PARTITION = "drop_partition";
     ELECT = "elect";
     END_UNSTARTED = "end_unstarted";
     ENQUEUE = "enqueue";

@@ -2,10 +2,12 @@
 //! start from a remembered position.
 
 mod enqueue_function;
+mod lines;
 mod partitions;
 mod plans;
 mod positions;
 mod schema;
+mod sessions;
 
 use std::time::Duration;
 
