@@ -5,4 +5,4 @@ insert into jobs.completed_jobs (
 select gen_random_uuid(), 1, at, at, at, at, 5, 1, 10, 0, 'completed', 'noop', 'default',
        '{"n":0,"text":"a small payload"}', 'bench'
   from generate_series(1, 5000000) as n
- cross join lateral (select clock_timestamp() - n * interval '1 millisecond' as at) as then
+ cross join lateral (select clock_timestamp() - n * interval '1 millisecond' as at) as moment

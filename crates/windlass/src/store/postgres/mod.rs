@@ -69,9 +69,12 @@ pub struct PgStoreOptions {
     /// How long one call may take, connecting included. Then it fails with a time-out, and its
     /// connection is closed. Maintenance gets ten times as long.
     pub call_timeout: Duration,
-    /// Connections for claims, for finishes and for enqueues, each; leases, reads and maintenance
-    /// have one or two besides. All are made when they are needed.
+    /// Connections for claims, and as many for finishes; leases, reads and maintenance have one or two
+    /// besides. All are made when they are needed.
     pub connections: usize,
+    /// Connections for enqueues. More than for the rest: single enqueues wait for the disk, and those
+    /// that wait at the same time share one write.
+    pub enqueue_connections: usize,
     /// How session settings reach the server; see there for poolers.
     pub settings: SettingsDelivery,
     /// Where to listen for wake-ups, if not at the database's own URL: past a pooler.
@@ -86,6 +89,7 @@ impl Default for PgStoreOptions {
             application_name: "windlass".to_owned(),
             call_timeout: Duration::from_secs(15),
             connections: 2,
+            enqueue_connections: 8,
             settings: SettingsDelivery::default(),
             listen_url: None,
             partitions_ahead: 14,
@@ -179,7 +183,7 @@ impl PgStore {
         let shared = Shared {
             claims: lane(options.connections),
             finishes: lane(options.connections),
-            enqueues: lane(options.connections),
+            enqueues: lane(options.enqueue_connections),
             leases: lane(2),
             reads: lane(2),
             upkeep: Lane::new(connector(timeout * 10)?, 1, timeout * 10),
