@@ -253,8 +253,14 @@ const STORE: Dialects = Dialects {
         },
         Only {
             dialect: "postgres",
-            names: &["enqueue_many", "enqueue_ordered", "hand_on", "stuck_lines"],
-            why: "arrays, and lines under their locks; SQLite has `enqueue`, `enqueue_lines` and `unblock`",
+            names: &[
+                "enqueue_many",
+                "enqueue_copy",
+                "enqueue_ordered",
+                "hand_on",
+                "stuck_lines",
+            ],
+            why: "arrays, copy, and lines under their locks; SQLite has `enqueue`, `enqueue_lines` and `unblock`",
         },
         Only {
             dialect: "postgres",
