@@ -220,7 +220,7 @@ const STORE: Dialects = Dialects {
                 "create_schema",
                 "lock_schema",
                 "add_partitions",
-                "drop_partitions",
+                "drop_partition",
                 "notify",
             ],
             why: "SQLite has no schemas, no partitions and nobody to notify",
