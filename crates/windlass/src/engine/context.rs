@@ -25,7 +25,8 @@ pub(super) struct Attempt {
     pub(super) job: ClaimedJob,
     pub(super) options: Arc<JobOptions>,
     pub(super) client: Client,
-    pub(super) claimed: Instant,
+    /// When the claim's answer came: later than the store's `claimed_at`, never earlier.
+    pub(super) answered: Instant,
     pub(super) cancelled: CancellationToken,
     /// Set before the token fires.
     pub(super) told: OnceLock<Stop>,
@@ -67,7 +68,7 @@ impl Attempt {
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        self.job.claimed_at + self.claimed.elapsed()
+        self.job.claimed_at + self.answered.elapsed()
     }
 }
 
@@ -91,8 +92,8 @@ impl<S> Context<S> {
         self.attempt.job.attempt
     }
 
-    /// The store's time, as far as this process can tell without asking: no two machines' clocks
-    /// need to agree.
+    /// The store's time, as far as this process can tell without asking: at most a claim's answer
+    /// behind, never ahead. No two machines' clocks need to agree.
     pub fn now(&self) -> Timestamp {
         self.attempt.now()
     }

@@ -52,8 +52,9 @@ impl Leases {
         }
     }
 
-    /// Starts keeping the leases of a claim that was answered at `claimed`.
-    pub(super) fn hold(&self, jobs: Vec<ClaimedJob>, claimed: Instant) -> Vec<Arc<Attempt>> {
+    /// Starts keeping the leases of a claim that was sent at `asked` and has just been answered.
+    pub(super) fn hold(&self, jobs: Vec<ClaimedJob>, asked: Instant) -> Vec<Arc<Attempt>> {
+        let answered = Instant::now();
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.into_iter()
             .map(|job| {
@@ -65,15 +66,15 @@ impl Leases {
                 let lasts = options.lease.unwrap_or(self.lasts);
                 // The claim gave the engine's own lease; a kind with another one gets it at once.
                 let renew_at = if lasts == self.lasts {
-                    claimed + lasts / 3
+                    asked + lasts / 3
                 } else {
-                    claimed
+                    asked
                 };
                 let attempt = Arc::new(Attempt {
                     job,
                     options,
                     client: self.client.clone(),
-                    claimed,
+                    answered,
                     cancelled: CancellationToken::new(),
                     told: OnceLock::new(),
                     committing: AtomicBool::new(false),
