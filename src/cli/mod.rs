@@ -52,7 +52,7 @@ pub struct SettingArgs {
     /// A TOML file of settings.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The database: sqlite:<file> or postgres://user:password@host:5432/name. Better set
+    /// The database: `sqlite:FILE` or `postgres://user:password@host:5432/name`. Better set
     /// DATABASE_URL: others can see the arguments of a process.
     #[arg(long, global = true, value_name = "URL")]
     pub database: Option<String>,

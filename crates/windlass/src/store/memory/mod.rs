@@ -4,12 +4,12 @@
 //! model test in random operations. It is complete and quick enough for tests and for trying
 //! things out, but ends with its process. One lock holds everything, so every verb is atomic.
 //!
-//! - [`jobs`]: the jobs and their indexes, and the hand-off of ordering keys
-//! - [`enqueue`]: duplicates, unique and idempotency keys
-//! - [`attempts`]: claim, heartbeat, finish, rescue
-//! - [`operate`]: what operators and retention do
-//! - [`read`]: what anyone may look at
-//! - [`processes`]: who works, and who leads
+//! - `jobs`: the jobs and their indexes, and the hand-off of ordering keys
+//! - `enqueue`: duplicates, unique and idempotency keys
+//! - `attempts`: claim, heartbeat, finish, rescue
+//! - `operate`: what operators and retention do
+//! - `read`: what anyone may look at
+//! - `processes`: who works, and who leads
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};

@@ -4,12 +4,12 @@
 //! writes: decisions are made in Rust and written down in batches, each batch one JSON parameter.
 //! Readers never wait for the writer.
 //!
-//! - [`enqueue`]: duplicates, keys and lines, then one insert
-//! - [`claim`], [`leases`], [`finish`], [`outcomes`]: the life of an attempt
-//! - [`operate`], [`prune`]: what operators and retention do
-//! - [`keys`]: what happens to unique and ordering keys when a job has finished
-//! - [`read`], [`workers`]: what anyone may look at; who works and who leads
-//! - [`rows`]: from rows to jobs and from jobs to parameters
+//! - `enqueue`: duplicates, keys and lines, then one insert
+//! - `claim`, `leases`, `finish`, `outcomes`: the life of an attempt
+//! - `operate`, `prune`: what operators and retention do
+//! - `keys`: what happens to unique and ordering keys when a job has finished
+//! - `read`, `workers`: what anyone may look at; who works and who leads
+//! - `rows`: from rows to jobs and from jobs to parameters
 
 use std::future::Future;
 use std::time::Duration;
