@@ -17,7 +17,7 @@ services action="up":
 
 # The demo, as the README starts it
 demo *args:
-    scripts/demo {{ args }}
+    cargo run --release -- demo {{ args }}
 
 fmt:
     cargo fmt --all
