@@ -34,7 +34,7 @@ pub(super) async fn complete(
                     return;
                 }
             } else {
-                record_singly(&*store, &leases, &batch, &error).await;
+                record_singly(&*store, &leases, &batch).await;
                 break;
             }
         }
@@ -58,7 +58,7 @@ async fn record(store: &dyn Store, leases: &Leases, batch: &[Finish]) -> Result<
 
 /// One outcome that the store will not take must not hold up the others: each goes by itself, and
 /// one that is refused is recorded as a failed attempt instead.
-async fn record_singly(store: &dyn Store, leases: &Leases, batch: &[Finish], _: &Error) {
+async fn record_singly(store: &dyn Store, leases: &Leases, batch: &[Finish]) {
     for finish in batch {
         let Err(error) = record(store, leases, std::slice::from_ref(finish)).await else {
             continue;

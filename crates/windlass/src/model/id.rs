@@ -25,7 +25,7 @@ pub struct InvalidId;
 
 impl JobId {
     /// A new id, later than every id this thread has made before.
-    #[allow(
+    #[expect(
         clippy::new_without_default,
         reason = "a default that differs each time would surprise"
     )]
