@@ -36,24 +36,24 @@ impl Noop {
 }
 
 /// A queue under measurement, opened on one database.
-pub(crate) trait Queue: Clone {
+pub(crate) trait Queue: Clone + Send + Sync + 'static {
     /// Makes its tables.
-    async fn set_up(&self) -> anyhow::Result<()>;
+    fn set_up(&self) -> impl Future<Output = anyhow::Result<()>> + Send;
 
     /// Enqueues one job, durably.
-    async fn enqueue(&mut self, job: Noop) -> anyhow::Result<()>;
+    fn enqueue(&mut self, job: Noop) -> impl Future<Output = anyhow::Result<()>> + Send;
 
     /// Enqueues many, durably, with the call the queue has for it.
-    async fn enqueue_many(&mut self, jobs: Vec<Noop>) -> anyhow::Result<()>;
+    fn enqueue_many(&mut self, jobs: Vec<Noop>) -> impl Future<Output = anyhow::Result<()>> + Send;
 
     /// Works until told to stop, telling the probe of each start.
     async fn work(&self, probe: &'static Probe, stop: CancellationToken) -> anyhow::Result<()>;
 
     /// How many jobs have no recorded outcome.
-    async fn unfinished(&self) -> anyhow::Result<i64>;
+    fn unfinished(&self) -> impl Future<Output = anyhow::Result<i64>> + Send;
 
     /// How many have one.
-    async fn finished(&self) -> anyhow::Result<i64>;
+    fn finished(&self) -> impl Future<Output = anyhow::Result<i64>> + Send;
 }
 
 /// Counts and times the starts of jobs.

@@ -82,9 +82,9 @@ pub(crate) struct Found {
     pub(crate) rate: f64,
     /// The rate of the slowest twentieth of the starts.
     pub(crate) slowest: f64,
-    /// How long jobs waited from before they were sent to their start: median and 99th percentile, ms.
-    pub wait_p50: f64,
-    pub wait_p99: f64,
+    /// How long jobs waited, from before they were sent to their start: median and 99th percentile, ms.
+    pub(crate) wait_p50: f64,
+    pub(crate) wait_p99: f64,
     /// The most memory that was resident, MiB.
     pub(crate) memory: f64,
     /// CPU time of the process, seconds.
@@ -96,20 +96,29 @@ pub(crate) struct Found {
 }
 
 /// Plays a role on an opened queue and prints what was found.
-pub(crate) async fn play<Q: Queue>(mut queue: Q, role: Role) -> anyhow::Result<()> {
+pub(crate) async fn play<Q: Queue>(queue: Q, role: Role) -> anyhow::Result<()> {
     let mut found = match role {
-        Role::SetUp => queue.set_up().await.map(|()| Found::default()),
-        Role::Single(n) => single(&mut queue, n).await,
-        Role::Bulk(n) => bulk(&mut queue, n).await,
-        Role::Steady(rate, seconds) => steady(&mut queue, rate, seconds).await,
-        Role::Work(n) => work(&queue, n, async { Ok(()) }).await,
-        Role::WorkSteady(rate, seconds) => work_steady(&queue, rate, seconds).await,
-        Role::Count => count(&queue).await,
-    }?;
+        Role::Work(n) => work(&queue, n, async { Ok(()) }).await?,
+        Role::WorkSteady(rate, seconds) => work_steady(&queue, rate, seconds).await?,
+        // In a task, as a server's handlers are: on the main thread each answer would cross threads.
+        role => tokio::spawn(call(queue, role)).await??,
+    };
     (found.memory, found.cpu) = (peak_memory()?, cpu_time()?);
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}", serde_json::to_string(&found)?)?;
     Ok(stdout.flush()?)
+}
+
+/// The roles of those who only call the queue.
+async fn call<Q: Queue>(mut queue: Q, role: Role) -> anyhow::Result<Found> {
+    match role {
+        Role::SetUp => queue.set_up().await.map(|()| Found::default()),
+        Role::Single(n) => single(&mut queue, n).await,
+        Role::Bulk(n) => bulk(&mut queue, n).await,
+        Role::Steady(rate, seconds) => steady(&mut queue, rate, seconds).await,
+        Role::Count => count(&queue).await,
+        Role::Work(_) | Role::WorkSteady(..) => anyhow::bail!("a worker calls nobody"),
+    }
 }
 
 async fn single<Q: Queue>(queue: &mut Q, n: u64) -> anyhow::Result<Found> {
@@ -156,8 +165,8 @@ async fn steady<Q: Queue>(queue: &mut Q, rate: u64, seconds: u64) -> anyhow::Res
 
 async fn work_steady<Q: Queue>(queue: &Q, rate: u64, seconds: u64) -> anyhow::Result<Found> {
     let mut client = queue.clone();
-    let sending = async {
-        steady(&mut client, rate, seconds).await?;
+    let sending = async move {
+        tokio::spawn(async move { steady(&mut client, rate, seconds).await }).await??;
         Ok(())
     };
     work(queue, rate * seconds, sending).await
