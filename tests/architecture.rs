@@ -231,6 +231,7 @@ const STORE: Dialects = Dialects {
                 "lock_job",
                 "lock_finished",
                 "lock_lines",
+                "lock_settings",
                 "lock_stuck_lines",
             ],
             why: "SQLite has one writer: nothing changes between its reads and its writes",

@@ -5,6 +5,7 @@
 //! write it down and the engine decides by it.
 
 mod attempt;
+mod control;
 mod enqueue;
 mod filter;
 mod id;
@@ -15,6 +16,7 @@ mod time;
 mod verdict;
 
 pub use attempt::{AttemptError, AttemptOutcome, AttemptRecord, MAX_ATTEMPT_RECORDS};
+pub use control::{Audit, AuditEntry, AuditFilter, Setting};
 pub use enqueue::{
     Conflict, Enqueued, Idempotency, InvalidJob, Limits, MAX_ENQUEUE, NewJob, RunAt, Unique,
 };

@@ -19,6 +19,16 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// A setting is not at the version that its writer expected: somebody else was faster.
+    #[error("setting {setting} is at version {found}, not {expected}: read it again, then decide")]
+    Conflict {
+        /// Its space, a slash and its name.
+        setting: String,
+        /// The version that was expected.
+        expected: i64,
+        /// The version that it is at; 0 if there is no such setting.
+        found: i64,
+    },
     /// This store cannot do it at all; see [`super::Capabilities`].
     #[error("the {store} store cannot {verb}")]
     Unsupported {

@@ -8,7 +8,6 @@
 //! Every verb takes an optional `now`. `None` means the store's own clock, which is the only clock
 //! that counts in production; tests pass their own.
 
-use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,6 +18,7 @@ use crate::model::{
     Recorded, Timestamp, WorkerRecord,
 };
 
+mod control;
 mod error;
 pub mod memory;
 #[cfg(feature = "postgres")]
@@ -27,6 +27,7 @@ pub mod postgres;
 pub mod sqlite;
 mod wake;
 
+pub use control::{ChangeSetting, Control, SettingChanged};
 pub use error::Error;
 pub use wake::{Wake, WakeReceiver, Waker};
 
@@ -160,7 +161,7 @@ pub struct Migrated {
 
 /// The contract. See the [module documentation](self).
 #[async_trait]
-pub trait Store: Debug + Send + Sync + 'static {
+pub trait Store: Control {
     /// `memory`, `sqlite` or `postgres`.
     fn name(&self) -> &'static str;
 

@@ -6,10 +6,12 @@
 //! needs one asserts what a store without it answers instead.
 #![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
 
+mod append_only;
 mod backend;
 mod fixture;
 
 mod claim;
+mod control;
 mod elect;
 mod enqueue;
 mod finish;
@@ -250,6 +252,20 @@ macro_rules! store_conformance {
                 whoever_resigns_lets_the_next_lead,
                 nobody_resigns_for_another,
                 of_twenty_at_once_one_leads,
+            }
+            control {
+                a_setting_comes_back_to_the_letter,
+                settings_are_told_by_space_and_name,
+                every_change_has_a_higher_version,
+                a_change_tells_how_it_was_and_is,
+                deleting_what_is_not_there_does_nothing,
+                a_change_from_an_unexpected_version_is_refused,
+                of_many_writers_at_once_one_wins_each_version,
+                a_change_is_recorded_with_before_and_after,
+                the_log_keeps_every_field,
+                the_log_is_searched_by_each_field,
+                pages_of_the_log_add_up,
+                retention_takes_the_oldest_of_the_log,
             }
             transactions {
                 a_job_commits_with_the_callers_rows,

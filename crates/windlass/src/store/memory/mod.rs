@@ -10,6 +10,7 @@
 //! - `operate`: what operators and retention do
 //! - `read`: what anyone may look at
 //! - `processes`: who works, and who leads
+//! - `control`: settings and the audit log
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -28,12 +29,14 @@ use crate::model::{
 };
 
 mod attempts;
+mod control;
 mod enqueue;
 mod jobs;
 mod operate;
 mod processes;
 mod read;
 
+use control::Controls;
 use enqueue::{Held, Remembered, UniqueKey};
 use jobs::Jobs;
 use processes::Term;
@@ -56,6 +59,7 @@ struct Data {
     idempotency: HashMap<String, Remembered>,
     workers: BTreeMap<String, WorkerRecord>,
     roles: HashMap<String, Term>,
+    controls: Controls,
 }
 
 impl MemoryStore {

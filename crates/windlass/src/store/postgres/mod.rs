@@ -9,6 +9,7 @@
 //! - `finish`, `leases`: how attempts end, or go on
 //! - `lines`: ordering keys
 //! - `operate`, `read`, `processes`: operators, readers, workers and leaders
+//! - `control`: settings and the audit log
 //! - `schema`, `maintain`: migrations, retention, repairs
 //! - `notify`, `listen`: wake-ups
 //!
@@ -36,6 +37,7 @@ use crate::model::{
 };
 
 mod claim;
+mod control;
 mod copy;
 mod enqueue;
 mod finish;

@@ -8,10 +8,13 @@ macro_rules! statements {
 
 statements! {
     ADD_PARTITIONS = "add_partitions";
+    ADVANCE_SETTINGS = "advance_settings";
+    AUDIT = "audit";
     BEAT_WORKER = "beat_worker";
     CLAIM = "claim";
     COMPLETE = "complete";
     CREATE_SCHEMA = "create_schema";
+    DELETE_SETTING = "delete_setting";
     DROP_PARTITION = "drop_partition";
     ELECT = "elect";
     END_UNSTARTED = "end_unstarted";
@@ -29,6 +32,7 @@ statements! {
     LOCK_JOB = "lock_job";
     LOCK_LINES = "lock_lines";
     LOCK_SCHEMA = "lock_schema";
+    LOCK_SETTINGS = "lock_settings";
     LOCK_STUCK_LINES = "lock_stuck_lines";
     LOOK_BACK = "look_back";
     NEXT_DUE = "next_due";
@@ -36,7 +40,10 @@ statements! {
     NOW = "now";
     PROGRESS = "progress";
     PRUNE = "prune";
+    PRUNE_AUDIT = "prune_audit";
+    PUT_SETTING = "put_setting";
     QUEUES = "queues";
+    RECORD_AUDIT = "record_audit";
     REMOVE_WORKER = "remove_worker";
     REPLACE = "replace";
     REQUEST_CANCEL = "request_cancel";
@@ -47,6 +54,9 @@ statements! {
     REVIVE = "revive";
     SCHEMA_EXISTS = "schema_exists";
     SCHEMA_VERSION = "schema_version";
+    SETTING = "setting";
+    SETTINGS = "settings";
+    SETTINGS_VERSION = "settings_version";
     SET_ASIDE = "set_aside";
     STUCK_LINES = "stuck_lines";
     UNIQUE_EXPIRE = "unique_expire";

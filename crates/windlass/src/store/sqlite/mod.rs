@@ -9,6 +9,7 @@
 //! - `operate`, `prune`: what operators and retention do
 //! - `keys`: what happens to unique and ordering keys when a job has finished
 //! - `read`, `workers`: what anyone may look at; who works and who leads
+//! - `control`: settings and the audit log
 //! - `rows`: from rows to jobs and from jobs to parameters
 
 use std::future::Future;
@@ -28,6 +29,7 @@ use crate::model::{
 };
 
 mod claim;
+mod control;
 mod enqueue;
 mod finish;
 mod keys;

@@ -10,7 +10,7 @@ use windlass::store::postgres::{PgStore, PgStoreOptions};
 use crate::fixture::Backend;
 
 /// A database of its own for each case, copied from one that is migrated once per server and version
-/// of the migration.
+/// of the migrations.
 pub(crate) struct Postgres {
     server: String,
     database: String,
@@ -69,8 +69,9 @@ fn server() -> String {
 
 /// The name of the migrated database, made by whoever comes first.
 async fn template(server: &str) -> String {
-    let migration = include_bytes!("../../../migrations/postgres/0001_jobs.sql");
-    let version = Uuid::from_u128(migration.iter().fold(0, |sum: u128, byte| {
+    let migrations = sqlx::migrate!("migrations/postgres");
+    let checksums = migrations.iter().flat_map(|one| one.checksum.iter());
+    let version = Uuid::from_u128(checksums.fold(0, |sum: u128, byte| {
         (sum ^ u128::from(*byte)).wrapping_mul(0x0100_0000_01b3_0000_0000_0000_013b)
     }));
     let name = format!("windlass_template_{}", version.simple());

@@ -1,0 +1,314 @@
+//! What operators set, and the record of what they did.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use windlass::Json;
+use windlass::model::{Audit, AuditEntry, AuditFilter, Setting};
+use windlass::store::{ChangeSetting, Error, SettingChanged};
+
+use crate::fixture::{Fixture, at_once};
+
+fn json(text: &str) -> Json {
+    Json::parse(text).unwrap()
+}
+
+fn audit(action: &str) -> Audit {
+    Audit::new("ada", action, "queue/mail").because("the provider is down")
+}
+
+async fn change(
+    fx: &Fixture,
+    (space, name): (&str, &str),
+    value: Option<&str>,
+    expected: Option<i64>,
+) -> Result<SettingChanged, Error> {
+    let value = value.map(json);
+    let audit = audit("queue.pause");
+    let change = ChangeSetting {
+        space,
+        name,
+        value: value.as_ref(),
+        expected,
+        audit: &audit,
+        now: Some(fx.now()),
+    };
+    fx.store.change_setting(change).await
+}
+
+async fn put(fx: &Fixture, space: &str, name: &str, value: &str) -> Setting {
+    let changed = change(fx, (space, name), Some(value), None).await.unwrap();
+    changed.after.unwrap()
+}
+
+async fn settings(fx: &Fixture, space: Option<&str>) -> Vec<(String, String)> {
+    let settings = fx.other.settings(space).await.unwrap();
+    let places = settings
+        .into_iter()
+        .map(|setting| (setting.space, setting.name));
+    places.collect()
+}
+
+async fn log(fx: &Fixture, filter: &AuditFilter) -> Vec<AuditEntry> {
+    fx.other.audit(filter, None, 1000).await.unwrap()
+}
+
+async fn whole_log(fx: &Fixture) -> Vec<AuditEntry> {
+    log(fx, &AuditFilter::default()).await
+}
+
+pub(crate) async fn a_setting_comes_back_to_the_letter(fx: &Fixture) {
+    assert_eq!(settings(fx, None).await, []);
+    let value = "{\"b\": 1.0,\"a\":\"\\u0000\"}";
+    let put = put(fx, "pause", "mail", value).await;
+    assert_eq!(put.value, json(value));
+    assert_eq!(put.updated_at, fx.now());
+    assert_eq!(fx.other.settings(None).await.unwrap(), [put]);
+}
+
+pub(crate) async fn settings_are_told_by_space_and_name(fx: &Fixture) {
+    for (space, name) in [("slots", "b"), ("pause", "mail"), ("slots", "a")] {
+        put(fx, space, name, "1").await;
+    }
+    let place = |space: &str, name: &str| (space.to_owned(), name.to_owned());
+    let slots = [place("slots", "a"), place("slots", "b")];
+    assert_eq!(settings(fx, Some("slots")).await, slots);
+    assert_eq!(settings(fx, Some("none")).await, []);
+    assert_eq!(settings(fx, None).await[0], place("pause", "mail"));
+    assert_eq!(settings(fx, None).await[1..], slots);
+}
+
+pub(crate) async fn every_change_has_a_higher_version(fx: &Fixture) {
+    let mut last = fx.store.settings_version().await.unwrap();
+    for (name, value) in [
+        ("a", Some("1")),
+        ("b", Some("1")),
+        ("a", Some("2")),
+        ("a", Some("2")),
+        ("b", None),
+        ("b", Some("1")),
+    ] {
+        let changed = change(fx, ("slots", name), value, None).await.unwrap();
+        let version = fx.other.settings_version().await.unwrap();
+        assert!(version > last, "{name} {value:?}");
+        if let Some(after) = changed.after {
+            assert_eq!(after.version, version);
+        }
+        last = version;
+    }
+}
+
+pub(crate) async fn a_change_tells_how_it_was_and_is(fx: &Fixture) {
+    let first = change(fx, ("slots", "a"), Some("1"), None).await.unwrap();
+    assert_eq!(first.before, None);
+    let second = change(fx, ("slots", "a"), Some("2"), None).await.unwrap();
+    assert_eq!(second.before, first.after);
+    let gone = change(fx, ("slots", "a"), None, None).await.unwrap();
+    assert_eq!((gone.before, gone.after), (second.after, None));
+    assert_eq!(settings(fx, None).await, []);
+}
+
+pub(crate) async fn deleting_what_is_not_there_does_nothing(fx: &Fixture) {
+    let version = fx.store.settings_version().await.unwrap();
+    let gone = change(fx, ("slots", "a"), None, None).await.unwrap();
+    assert_eq!((gone.before, gone.after), (None, None));
+    assert_eq!(fx.store.settings_version().await.unwrap(), version);
+    assert_eq!(whole_log(fx).await, []);
+}
+
+pub(crate) async fn a_change_from_an_unexpected_version_is_refused(fx: &Fixture) {
+    let first = change(fx, ("slots", "a"), Some("1"), Some(0))
+        .await
+        .unwrap();
+    let version = first.after.unwrap().version;
+    for (value, expected) in [(Some("2"), 0), (Some("2"), version + 1), (None, 0)] {
+        let error = change(fx, ("slots", "a"), value, Some(expected))
+            .await
+            .unwrap_err();
+        let Error::Conflict {
+            setting,
+            expected: told,
+            found,
+        } = error
+        else {
+            panic!("{error}");
+        };
+        assert_eq!(
+            (setting.as_str(), told, found),
+            ("slots/a", expected, version)
+        );
+    }
+    assert_eq!(fx.store.settings_version().await.unwrap(), version);
+    assert_eq!(fx.store.settings(None).await.unwrap()[0].value, json("1"));
+    assert_eq!(
+        whole_log(fx).await.len(),
+        1,
+        "what is refused is not recorded"
+    );
+    change(fx, ("slots", "a"), None, Some(version))
+        .await
+        .unwrap();
+    assert_eq!(settings(fx, None).await, []);
+}
+
+pub(crate) async fn of_many_writers_at_once_one_wins_each_version(fx: &Fixture) {
+    let now = Some(fx.now());
+    let won = at_once(20, |number| {
+        let store = Arc::clone(if number % 2 == 0 {
+            &fx.store
+        } else {
+            &fx.other
+        });
+        async move {
+            let (value, audit) = (json("1"), audit("slots.set"));
+            let change = |expected, name| ChangeSetting {
+                space: "slots",
+                name,
+                value: Some(&value),
+                expected,
+                audit: &audit,
+                now,
+            };
+            let own = format!("own {number}");
+            store.change_setting(change(None, &own)).await.unwrap();
+            store.change_setting(change(Some(0), "one")).await.is_ok()
+        }
+    })
+    .await;
+    assert_eq!(won.iter().filter(|won| **won).count(), 1);
+    let settings = fx.store.settings(None).await.unwrap();
+    let mut versions: Vec<i64> = settings.iter().map(|setting| setting.version).collect();
+    versions.sort_unstable();
+    versions.dedup();
+    assert_eq!(versions.len(), 21, "each change has a version of its own");
+    let newest = fx.store.settings_version().await.unwrap();
+    assert_eq!(versions.last(), Some(&newest));
+}
+
+pub(crate) async fn a_change_is_recorded_with_before_and_after(fx: &Fixture) {
+    put(fx, "pause", "mail", "{\"queue\":\"mail\"}").await;
+    fx.advance(Duration::from_secs(1));
+    change(fx, ("pause", "mail"), None, None).await.unwrap();
+    let log = whole_log(fx).await;
+    assert_eq!(log.len(), 2);
+    assert!(log[0].id > log[1].id);
+    assert_eq!(log[0].at, fx.now());
+    assert_eq!(log[1].at, fx.now().minus(Duration::from_secs(1)));
+    let value = Some(json("{\"queue\":\"mail\"}"));
+    let paused = Audit {
+        after: value.clone(),
+        ..audit("queue.pause")
+    };
+    let resumed = Audit {
+        before: value,
+        ..audit("queue.pause")
+    };
+    assert_eq!([&log[1].audit, &log[0].audit], [&paused, &resumed]);
+}
+
+pub(crate) async fn the_log_keeps_every_field(fx: &Fixture) {
+    let audit = Audit {
+        actor: "ada \u{1f980}".into(),
+        action: "job.cancel".into(),
+        subject: "job/1".into(),
+        tenant_id: Some("acme".into()),
+        before: Some(json("{\"state\": \"running\"}")),
+        after: Some(json("null")),
+        reason: Some("asked for".into()),
+    };
+    fx.store.record_audit(&audit, Some(fx.now())).await.unwrap();
+    let bare = Audit::new("a", "b.c", "d/e");
+    fx.store.record_audit(&bare, Some(fx.now())).await.unwrap();
+    let log = whole_log(fx).await;
+    assert_eq!([&log[1].audit, &log[0].audit], [&audit, &bare]);
+    assert_eq!(log[1].at, fx.now());
+}
+
+pub(crate) async fn the_log_is_searched_by_each_field(fx: &Fixture) {
+    for (actor, action, subject, tenant) in [
+        ("ada", "job.cancel", "job/1", Some("acme")),
+        ("ada", "job.requeue", "job/1", None),
+        ("bob", "job.cancel", "job/2", Some("acme")),
+    ] {
+        let audit = Audit {
+            tenant_id: tenant.map(Into::into),
+            ..Audit::new(actor, action, subject)
+        };
+        fx.store.record_audit(&audit, Some(fx.now())).await.unwrap();
+    }
+    let some = |text: &str| Some(text.to_owned());
+    let none = AuditFilter::default;
+    let found = [
+        AuditFilter {
+            actor: some("ada"),
+            ..none()
+        },
+        AuditFilter {
+            action: some("job.cancel"),
+            ..none()
+        },
+        AuditFilter {
+            subject: some("job/1"),
+            ..none()
+        },
+        AuditFilter {
+            tenant_id: some("acme"),
+            ..none()
+        },
+        AuditFilter {
+            actor: some("bob"),
+            subject: some("job/1"),
+            ..none()
+        },
+        AuditFilter {
+            actor: some("ad"),
+            ..none()
+        },
+        none(),
+    ];
+    let mut counts = Vec::new();
+    for filter in &found {
+        counts.push(log(fx, filter).await.len());
+    }
+    assert_eq!(counts, [2, 2, 2, 2, 0, 0, 3]);
+}
+
+pub(crate) async fn pages_of_the_log_add_up(fx: &Fixture) {
+    for number in 0..7 {
+        let audit = Audit::new("ada", "job.cancel", format!("job/{number}"));
+        fx.store.record_audit(&audit, Some(fx.now())).await.unwrap();
+    }
+    let (filter, mut before, mut subjects) = (AuditFilter::default(), None, Vec::new());
+    loop {
+        let page = fx.store.audit(&filter, before, 3).await.unwrap();
+        assert!(page.len() <= 3);
+        let Some(last) = page.last() else { break };
+        before = Some(last.id);
+        subjects.extend(page.into_iter().map(|entry| entry.audit.subject));
+        // What is recorded meanwhile is newer, and on no later page.
+        let late = Audit::new("ada", "job.cancel", "job/late");
+        fx.store.record_audit(&late, Some(fx.now())).await.unwrap();
+    }
+    let expected: Vec<String> = (0..7).rev().map(|number| format!("job/{number}")).collect();
+    assert_eq!(subjects, expected);
+}
+
+pub(crate) async fn retention_takes_the_oldest_of_the_log(fx: &Fixture) {
+    for number in 0..5 {
+        let audit = Audit::new("ada", "job.cancel", format!("job/{number}"));
+        fx.store.record_audit(&audit, Some(fx.now())).await.unwrap();
+        fx.advance(Duration::from_hours(24));
+    }
+    let day = Duration::from_hours(24);
+    let now = Some(fx.now());
+    assert_eq!(fx.store.prune_audit(day * 5, 10, now).await.unwrap(), 0);
+    assert_eq!(fx.store.prune_audit(day * 2, 2, now).await.unwrap(), 2);
+    let left: Vec<String> = whole_log(fx)
+        .await
+        .into_iter()
+        .map(|entry| entry.audit.subject)
+        .collect();
+    assert_eq!(left, ["job/4", "job/3", "job/2"]);
+    assert_eq!(fx.store.prune_audit(day * 2, 10, now).await.unwrap(), 1);
+    assert_eq!(whole_log(fx).await.len(), 2);
+}
