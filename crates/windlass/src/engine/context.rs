@@ -54,9 +54,39 @@ pub enum ContextError {
     /// The value cannot be written as JSON.
     #[error(transparent)]
     Json(#[from] crate::model::InvalidJson),
+    /// A stored value is not of the type that was asked for. Says where, never what stands there.
+    #[error(
+        "{what} does not decode: a value at line {line}, column {column} has the wrong type or form"
+    )]
+    Decode {
+        /// Which value.
+        what: &'static str,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+    },
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+impl ContextError {
+    pub(super) fn decode(what: &'static str, error: &serde_json::Error) -> Self {
+        Self::Decode {
+            what,
+            line: error.line(),
+            column: error.column(),
+        }
+    }
+}
+
+/// A lost lease is an error to whoever runs under it.
+pub(super) const fn kept(recorded: Recorded) -> Result<(), ContextError> {
+    match recorded {
+        Recorded::Yes => Ok(()),
+        Recorded::LeaseLost => Err(ContextError::LeaseLost),
+    }
 }
 
 impl Attempt {
@@ -120,14 +150,8 @@ impl<S> Context<S> {
         progress: &T,
     ) -> Result<(), ContextError> {
         let progress = Json::encode(progress)?;
-        match self
-            .store()
-            .progress(self.attempt.job.lease(), &progress)
-            .await?
-        {
-            Recorded::Yes => Ok(()),
-            Recorded::LeaseLost => Err(ContextError::LeaseLost),
-        }
+        let lease = self.attempt.job.lease();
+        kept(self.store().progress(lease, &progress).await?)
     }
 
     /// A follow-up job that carries on this one's tenant, correlation id and trace.
@@ -162,10 +186,7 @@ impl<S> Context<S> {
         result: Option<Json>,
     ) -> Result<Outcome, ContextError> {
         let finish = Finish::complete(self.attempt.job.lease(), result);
-        match self.store().finish_in(&mut tx, &finish, None).await? {
-            Recorded::Yes => {}
-            Recorded::LeaseLost => return Err(ContextError::LeaseLost),
-        }
+        kept(self.store().finish_in(&mut tx, &finish, None).await?)?;
         self.attempt.committing.store(true, Ordering::Release);
         // If the reply to the commit is lost, this fails although it may have happened; the failure
         // is then recorded under the same fence, and refused if it did happen.
@@ -173,7 +194,7 @@ impl<S> Context<S> {
         Ok(Outcome::Committed(Committed(())))
     }
 
-    fn store(&self) -> &dyn store::Store {
+    pub(super) fn store(&self) -> &dyn store::Store {
         &**self.attempt.client.store()
     }
 }

@@ -228,6 +228,7 @@ mod tests {
             ordering_key: None,
             enqueued_at: NOW,
             claimed_at: NOW,
+            checkpoint: None,
         }
     }
 

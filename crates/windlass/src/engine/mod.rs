@@ -14,6 +14,7 @@
 
 mod backend;
 mod backoff;
+mod checkpoint;
 mod client;
 mod completer;
 mod context;

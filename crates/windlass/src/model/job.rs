@@ -37,6 +37,8 @@ pub struct ClaimedJob {
     pub enqueued_at: Timestamp,
     /// When it was claimed, by the store's clock.
     pub claimed_at: Timestamp,
+    /// How far an earlier attempt said it got.
+    pub checkpoint: Option<Json>,
 }
 
 impl ClaimedJob {

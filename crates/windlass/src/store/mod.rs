@@ -20,6 +20,7 @@ use crate::model::{
 
 mod control;
 mod error;
+mod flows;
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -29,6 +30,7 @@ mod wake;
 
 pub use control::{ChangeSetting, Control, SettingChanged};
 pub use error::Error;
+pub use flows::Flows;
 pub use wake::{Wake, WakeReceiver, Waker};
 
 /// What a store can do beyond the verbs, declared so that nothing is skipped quietly.
@@ -36,7 +38,7 @@ pub use wake::{Wake, WakeReceiver, Waker};
 pub struct Capabilities {
     /// Survives the end of the process.
     pub durable: bool,
-    /// `enqueue_in` and `finish_in` work: jobs can join the caller's transaction.
+    /// `enqueue_in`, `finish_in` and `checkpoint_in` work: jobs can join the caller's transaction.
     pub transactions: bool,
     /// Several processes may use it at once.
     pub shared: bool,
@@ -161,7 +163,7 @@ pub struct Migrated {
 
 /// The contract. See the [module documentation](self).
 #[async_trait]
-pub trait Store: Control {
+pub trait Store: Control + Flows {
     /// `memory`, `sqlite` or `postgres`.
     fn name(&self) -> &'static str;
 

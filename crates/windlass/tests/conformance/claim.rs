@@ -109,6 +109,7 @@ pub(crate) async fn gives_a_worker_all_it_needs(fx: &Fixture) {
         trace_parent: job.trace_parent,
         ordering_key: job.ordering_key,
         enqueued_at,
+        checkpoint: None,
         claimed_at: fx.now(),
     };
     assert_eq!(fx.claim_one().await, expected);

@@ -10,6 +10,7 @@ mod append_only;
 mod backend;
 mod fixture;
 
+mod checkpoints;
 mod claim;
 mod control;
 mod elect;
@@ -266,6 +267,15 @@ macro_rules! store_conformance {
                 the_log_is_searched_by_each_field,
                 pages_of_the_log_add_up,
                 retention_takes_the_oldest_of_the_log,
+            }
+            checkpoints {
+                comes_with_every_later_claim,
+                the_last_one_counts,
+                is_kept_to_the_letter,
+                survives_a_requeue_of_the_unfinished,
+                is_gone_when_the_job_has_finished,
+                a_lost_lease_keeps_nothing,
+                commits_with_the_callers_rows,
             }
             transactions {
                 a_job_commits_with_the_callers_rows,

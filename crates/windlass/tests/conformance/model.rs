@@ -35,6 +35,7 @@ enum Op {
     Finish(Vec<(Index, Verdict)>),
     Heartbeat(Vec<Index>),
     Progress(Index),
+    Checkpoint(Index, u8),
     Rescue,
     Wish(Wish, Index, Option<&'static str>),
     Prune(Duration),
@@ -161,6 +162,7 @@ fn op() -> impl Strategy<Value = Op> {
         6 => ends.prop_map(Op::Finish),
         2 => picks().prop_map(Op::Heartbeat),
         1 => any::<Index>().prop_map(Op::Progress),
+        1 => (any::<Index>(), any::<u8>()).prop_map(|(lease, n)| Op::Checkpoint(lease, n)),
         2 => Just(Op::Rescue),
         5 => (wishes, any::<Index>(), tenant()).prop_map(|(w, job, t)| Op::Wish(w, job, t)),
         1 => span().prop_map(Op::Prune),
@@ -178,6 +180,7 @@ enum Call {
     Finish(Vec<Finish>),
     Heartbeat(Vec<Lease>),
     Progress(Lease),
+    Checkpoint(Lease, u8),
     Rescue,
     Wish(Wish, JobId, Option<&'static str>),
     Prune(Duration),
@@ -212,7 +215,9 @@ impl Past {
         Some(match op {
             Op::Enqueue(wanted) => Call::Enqueue(self.jobs(wanted)),
             Op::Claim { queue, limit } => Call::Claim { queue, limit },
-            Op::Finish(_) | Op::Heartbeat(_) | Op::Progress(_) if self.leases.is_empty() => {
+            Op::Finish(_) | Op::Heartbeat(_) | Op::Progress(_) | Op::Checkpoint(..)
+                if self.leases.is_empty() =>
+            {
                 return None;
             }
             Op::Finish(ends) => Call::Finish(
@@ -230,6 +235,7 @@ impl Past {
                 Call::Heartbeat(leases)
             }
             Op::Progress(lease) => Call::Progress(*lease.get(&self.leases)),
+            Op::Checkpoint(lease, n) => Call::Checkpoint(*lease.get(&self.leases), n),
             Op::Rescue => Call::Rescue,
             Op::Wish(..) if self.jobs.is_empty() => return None,
             Op::Wish(wish, job, tenant) => Call::Wish(wish, *job.get(&self.jobs), tenant),
@@ -295,6 +301,11 @@ async fn ask(store: &dyn Store, call: &Call, now: Timestamp) -> Answer {
         }
         Call::Progress(lease) => {
             let recorded = store.progress(*lease, &json("0.5")).await.unwrap();
+            Answer::Recorded(vec![recorded])
+        }
+        Call::Checkpoint(lease, n) => {
+            let note = json(&n.to_string());
+            let recorded = store.checkpoint(*lease, &note).await.unwrap();
             Answer::Recorded(vec![recorded])
         }
         Call::Rescue => {

@@ -24,7 +24,8 @@ impl Data {
                     job.lease_expires_at = Some(now + claim.lease);
                     job.cancel_requested_at = None;
                 });
-                self.jobs.get(id).map(|job| claimed(job, now))
+                let checkpoint = self.checkpoints.get(&id).cloned();
+                self.jobs.get(id).map(|job| claimed(job, checkpoint, now))
             })
             .collect()
     }
@@ -82,7 +83,7 @@ impl Data {
             .collect()
     }
 
-    fn held(&self, lease: Lease) -> Option<&JobRecord> {
+    pub(super) fn held(&self, lease: Lease) -> Option<&JobRecord> {
         let job = self.jobs.get(lease.job)?;
         (job.state == State::Running && job.claim_no == lease.claim_no).then_some(job)
     }
@@ -162,7 +163,7 @@ fn append_attempt(
     }
 }
 
-fn claimed(job: &JobRecord, now: Timestamp) -> ClaimedJob {
+fn claimed(job: &JobRecord, checkpoint: Option<Json>, now: Timestamp) -> ClaimedJob {
     ClaimedJob {
         id: job.id,
         kind: job.kind.clone(),
@@ -180,6 +181,7 @@ fn claimed(job: &JobRecord, now: Timestamp) -> ClaimedJob {
         ordering_key: job.ordering_key.clone(),
         enqueued_at: job.enqueued_at,
         claimed_at: now,
+        checkpoint,
     }
 }
 

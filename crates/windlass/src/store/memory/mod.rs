@@ -7,6 +7,7 @@
 //! - `jobs`: the jobs and their indexes, and the hand-off of ordering keys
 //! - `enqueue`: duplicates, unique and idempotency keys
 //! - `attempts`: claim, heartbeat, finish, rescue
+//! - `flows`: what outlives an attempt
 //! - `operate`: what operators and retention do
 //! - `read`: what anyone may look at
 //! - `processes`: who works, and who leads
@@ -31,6 +32,7 @@ use crate::model::{
 mod attempts;
 mod control;
 mod enqueue;
+mod flows;
 mod jobs;
 mod operate;
 mod processes;
@@ -60,6 +62,7 @@ struct Data {
     workers: BTreeMap<String, WorkerRecord>,
     roles: HashMap<String, Term>,
     controls: Controls,
+    checkpoints: HashMap<JobId, Json>,
 }
 
 impl MemoryStore {

@@ -70,6 +70,7 @@ impl Data {
         over.truncate(prune.limit as usize);
         for (_, id) in &over {
             self.jobs.remove(*id);
+            self.checkpoints.remove(id);
         }
         self.drop_expired_keys(now);
         over.len() as u64
@@ -101,6 +102,7 @@ impl Data {
             job.result = None;
             job.progress = None;
         });
+        self.checkpoints.remove(&id);
         Changed::Done
     }
 

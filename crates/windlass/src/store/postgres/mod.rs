@@ -7,6 +7,7 @@
 //! - `enqueue`, `copy`, `keys`, `sent`: making jobs durable, once
 //! - `claim`, `positions`: who gets what, without ever walking dead rows
 //! - `finish`, `leases`: how attempts end, or go on
+//! - `flows`: what outlives an attempt
 //! - `lines`: ordering keys
 //! - `operate`, `read`, `processes`: operators, readers, workers and leaders
 //! - `control`: settings and the audit log
@@ -41,6 +42,7 @@ mod control;
 mod copy;
 mod enqueue;
 mod finish;
+mod flows;
 mod keys;
 mod lane;
 mod leases;

@@ -87,6 +87,7 @@ pub(super) fn claimed(row: &PgRow) -> Result<ClaimedJob, Error> {
         ordering_key: row.try_get(13)?,
         enqueued_at: timestamp(row, 14)?,
         claimed_at: timestamp(row, 15)?,
+        checkpoint: json(row, 16)?,
     })
 }
 

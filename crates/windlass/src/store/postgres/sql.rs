@@ -11,6 +11,7 @@ statements! {
     ADVANCE_SETTINGS = "advance_settings";
     AUDIT = "audit";
     BEAT_WORKER = "beat_worker";
+    CHECKPOINT = "checkpoint";
     CLAIM = "claim";
     COMPLETE = "complete";
     CREATE_SCHEMA = "create_schema";

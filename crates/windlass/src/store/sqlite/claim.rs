@@ -82,6 +82,7 @@ struct Due {
     trace_parent: Option<String>,
     ordering_key: Option<String>,
     enqueued_at: i64,
+    checkpoint: Option<Box<str>>,
 }
 
 impl Due {
@@ -103,6 +104,7 @@ impl Due {
             ordering_key: self.ordering_key,
             enqueued_at: Timestamp::from_micros(self.enqueued_at),
             claimed_at: now,
+            checkpoint: self.checkpoint.map(Json::trusted),
         }
     }
 }

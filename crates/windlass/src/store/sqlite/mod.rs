@@ -6,6 +6,7 @@
 //!
 //! - `enqueue`: duplicates, keys and lines, then one insert
 //! - `claim`, `leases`, `finish`, `outcomes`: the life of an attempt
+//! - `flows`: what outlives an attempt
 //! - `operate`, `prune`: what operators and retention do
 //! - `keys`: what happens to unique and ordering keys when a job has finished
 //! - `read`, `workers`: what anyone may look at; who works and who leads
@@ -32,6 +33,7 @@ mod claim;
 mod control;
 mod enqueue;
 mod finish;
+mod flows;
 mod keys;
 mod leases;
 mod migrate;

@@ -16,8 +16,8 @@ macro_rules! plans {
     };
 }
 
-const BY_INDEX: [(&str, &str); 25] = plans![
-    "cancel" "claim" "claim_due" "complete" "enqueue" "enqueue_lines" "expired" "fence" "get"
+const BY_INDEX: [(&str, &str); 26] = plans![
+    "cancel" "checkpoint" "claim" "claim_due" "complete" "enqueue" "enqueue_lines" "expired" "fence" "get"
     "heartbeat" "known" "list" "next_due" "progress" "prune" "queue_stats" "queues" "replace"
     "requeue" "reschedule" "unblock" "unique_expire" "unique_holder" "unique_release"
     "unique_retake"

@@ -28,4 +28,4 @@ update jobs.jobs
                    for update skip locked) as due
          limit $3))
 returning id, kind, args::text, queue, priority, run_at, attempt, max_attempts, crashes, claim_no,
-          tenant_id, correlation_id, trace_parent, ordering_key, enqueued_at, claimed_at
+          tenant_id, correlation_id, trace_parent, ordering_key, enqueued_at, claimed_at, checkpoint::text

@@ -3,7 +3,8 @@
 select json_group_array(
     json_array(
         hex(id), kind, args, priority, run_at, attempt + 1, max_attempts, crashes, claim_no + 1,
-        tenant_id, correlation_id, trace_parent, ordering_key, enqueued_at
+        tenant_id, correlation_id, trace_parent, ordering_key, enqueued_at,
+        checkpoint
     )
 )
 from (

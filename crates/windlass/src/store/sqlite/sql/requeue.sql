@@ -7,6 +7,7 @@ set
     attempt = iif(finished_at is null, attempt, 0),
     crashes = iif(finished_at is null, crashes, 0),
     progress = iif(finished_at is null, progress, null),
+    checkpoint = iif(finished_at is null, checkpoint, null),
     result = null,
     finished_at = null
 where id = ?1
