@@ -270,6 +270,11 @@ const STORE: Dialects = Dialects {
         },
         Only {
             dialect: "sqlite",
+            names: &["complete_plain"],
+            why: "a batch without keys needs no look at its jobs first; PostgreSQL's `complete` says what it left",
+        },
+        Only {
+            dialect: "sqlite",
             names: &[
                 "cancel",
                 "claim_due",

@@ -1,8 +1,11 @@
 //! How attempts end.
 //!
-//! The fence is checked once, in the transaction that then writes: nobody else can write between.
+//! A batch of successes without keys, which is most of them, is one statement that checks the fence by
+//! itself. For any other the fence is checked once, in the transaction that then writes: nobody else
+//! can write between.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
@@ -12,19 +15,73 @@ use super::at;
 use super::outcomes::{Attempt, Outcome, Outcomes};
 use super::rows::{self, Woken, encode, micros};
 use crate::db;
-use crate::model::{Finish, Json, Recorded, State, Timestamp, Verdict};
+use crate::model::{Finish, JobId, Json, Recorded, State, Timestamp, Verdict};
 
 const FENCE: &str = include_str!("sql/fence.sql");
+const COMPLETE_PLAIN: &str = include_str!("sql/complete_plain.sql");
+
+/// Whether the next batch of successes is worth a try as a plain one: the last batch would have been.
+#[derive(Debug)]
+pub(super) struct PlainExpected(AtomicBool);
+
+impl Default for PlainExpected {
+    fn default() -> Self {
+        Self(AtomicBool::new(true))
+    }
+}
 
 pub(super) async fn finish(
     db: &db::Sqlite,
+    expected: &PlainExpected,
     finishes: &[Finish],
     now: Option<Timestamp>,
 ) -> Result<(Vec<Recorded>, Woken), Error> {
+    let now = at(now);
     let mut tx = db.writer().begin_with("begin immediate").await?;
-    let answer = record(&mut tx, finishes, at(now)).await?;
+    if expected.0.load(Ordering::Relaxed) && complete_plain(&mut tx, finishes, now).await? {
+        tx.commit().await?;
+        return Ok((vec![Recorded::Yes; finishes.len()], Woken::new()));
+    }
+    let (recorded, woken, plain) = record(&mut tx, finishes, now).await?;
     tx.commit().await?;
-    Ok(answer)
+    expected.0.store(plain, Ordering::Relaxed);
+    Ok((recorded, woken))
+}
+
+/// Completes a batch if all of it is held and has no keys; otherwise nothing of it.
+async fn complete_plain(
+    connection: &mut SqliteConnection,
+    finishes: &[Finish],
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let Some(done) = finishes.iter().map(success).collect::<Option<Vec<_>>>() else {
+        return Ok(false);
+    };
+    let mut savepoint = connection.begin().await?;
+    let mut completed = 0;
+    for done in rows::portions(&done, |(_, result, _)| result.map_or(0, str::len)) {
+        let written = sqlx::query(COMPLETE_PLAIN)
+            .bind(encode(done)?)
+            .bind(micros(now))
+            .execute(&mut *savepoint)
+            .await?;
+        completed += written.rows_affected();
+    }
+    let all = completed == finishes.len() as u64;
+    if all {
+        savepoint.commit().await?;
+    } else {
+        savepoint.rollback().await?;
+    }
+    Ok(all)
+}
+
+fn success(finish: &Finish) -> Option<(JobId, Option<&str>, i64)> {
+    let Verdict::Complete { result } = &finish.verdict else {
+        return None;
+    };
+    let result = result.as_ref().map(Json::as_str);
+    Some((finish.lease.job, result, finish.lease.claim_no))
 }
 
 pub(super) async fn finish_in(
@@ -33,17 +90,20 @@ pub(super) async fn finish_in(
     now: Option<Timestamp>,
 ) -> Result<(Recorded, Woken), Error> {
     let mut savepoint = connection.begin().await?;
-    let (recorded, woken) = record(&mut savepoint, std::slice::from_ref(finish), at(now)).await?;
+    let (recorded, woken, _) =
+        record(&mut savepoint, std::slice::from_ref(finish), at(now)).await?;
     savepoint.commit().await?;
     Ok((recorded[0], woken))
 }
 
+/// Also says whether it was all successes, held and without keys.
 async fn record(
     connection: &mut SqliteConnection,
     finishes: &[Finish],
     now: Timestamp,
-) -> Result<(Vec<Recorded>, Woken), Error> {
+) -> Result<(Vec<Recorded>, Woken, bool), Error> {
     let mut fence = Fence::check(connection, finishes).await?;
+    let plain = fence.running.is_empty() && fence.lost.is_empty();
     let mut outcomes = Outcomes {
         keyed: fence.keyed,
         ..Outcomes::default()
@@ -66,7 +126,7 @@ async fn record(
             (_, None) => Recorded::LeaseLost,
         });
     }
-    Ok((recorded, outcomes.write(connection, now).await?))
+    Ok((recorded, outcomes.write(connection, now).await?, plain))
 }
 
 /// What the database says about a batch of leases, by their place in it.

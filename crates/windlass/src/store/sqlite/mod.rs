@@ -14,6 +14,7 @@
 //! - `rows`: from rows to jobs and from jobs to parameters
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -57,6 +58,7 @@ const NOW: &str = include_str!("sql/now.sql");
 pub struct SqliteStore {
     db: db::Sqlite,
     waker: Waker,
+    plain_expected: Arc<finish::PlainExpected>,
 }
 
 impl SqliteStore {
@@ -66,6 +68,7 @@ impl SqliteStore {
         Self {
             db,
             waker: Waker::default(),
+            plain_expected: Arc::default(),
         }
     }
 
@@ -191,7 +194,13 @@ impl Store for SqliteStore {
         finishes: &[Finish],
         now: Option<Timestamp>,
     ) -> Result<Vec<Recorded>, Error> {
-        let (recorded, woken) = timed(finish::finish(&self.db, finishes, now)).await?;
+        let (recorded, woken) = timed(finish::finish(
+            &self.db,
+            &self.plain_expected,
+            finishes,
+            now,
+        ))
+        .await?;
         self.wake(woken);
         Ok(recorded)
     }

@@ -9,22 +9,23 @@ use crate::db;
 /// What SQLite says about how it would run a statement.
 macro_rules! plans {
     ($($name:literal)+) => {
-        [$((
+        &[$((
             $name,
             concat!("explain query plan ", include_str!(concat!("sql/", $name, ".sql"))),
         )),+]
     };
 }
 
-const BY_INDEX: [(&str, &str); 26] = plans![
-    "cancel" "checkpoint" "claim" "claim_due" "complete" "enqueue" "enqueue_lines" "expired" "fence" "get"
+const BY_INDEX: &[(&str, &str)] = plans![
+    "cancel" "checkpoint" "claim" "claim_due" "complete" "complete_plain" "enqueue" "enqueue_lines"
+    "expired" "fence" "get"
     "heartbeat" "known" "list" "next_due" "progress" "prune" "queue_stats" "queues" "replace"
     "requeue" "reschedule" "unblock" "unique_expire" "unique_holder" "unique_release"
     "unique_retake"
 ];
 
 /// Those whose order must come from an index: there may be a million jobs to choose from.
-const IN_ORDER: [(&str, &str); 3] = plans!["claim" "claim_due" "list"];
+const IN_ORDER: &[(&str, &str)] = plans!["claim" "claim_due" "list"];
 
 async fn plan(store: &SqliteStore, statement: &'static str) -> Vec<String> {
     let rows = sqlx::query(statement)
@@ -40,12 +41,12 @@ async fn every_statement_finds_its_jobs_by_an_index_and_in_order() {
     let path = folder.path().join("jobs.db");
     let store = SqliteStore::new(db::Sqlite::new(path, &db::SqliteOptions::default()));
     store.migrate().await.unwrap();
-    for (name, statement) in BY_INDEX {
+    for &(name, statement) in BY_INDEX {
         let plan = plan(&store, statement).await;
         let scans = |line: &String| line.starts_with("SCAN jobs") && !line.contains(" USING ");
         assert!(!plan.iter().any(scans), "{name}: {plan:#?}");
     }
-    for (name, statement) in IN_ORDER {
+    for &(name, statement) in IN_ORDER {
         let plan = plan(&store, statement).await;
         let sorts = |line: &String| line.contains("TEMP B-TREE");
         assert!(!plan.iter().any(sorts), "{name}: {plan:#?}");
