@@ -190,6 +190,17 @@ pub(crate) fn operated(verb: &'static str, id: JobId, changed: Changed) {
     info!(job.id = %id, verb, outcome = ?changed, "operator changed a job");
 }
 
+pub(crate) fn setting_unreadable(setting: &str, problem: &str) {
+    error!(
+        setting,
+        problem, "a setting cannot be read and counts as not set; set it anew"
+    );
+}
+
+pub(crate) fn control_changed(version: i64) {
+    debug!(version, "settings read");
+}
+
 pub(crate) fn led(role: &str, leads: bool) {
     info!(
         role,

@@ -1,18 +1,17 @@
 //! The seam to apalis: its worker loop and tower layers run what our fetcher claimed.
 //!
 //! apalis sees a [`Backend`] that always has the next task or waits, never fails, and is never asked
-//! to persist anything. Around each task run, from the outside in: recording (this file), the
-//! queue's concurrency limit, the deadline (this file), a task of its own on the runtime, and
-//! catch-panic. See `docs/adr/0001`.
+//! to persist anything. It is handed no more tasks than the queue has slots, which may change while
+//! they run. Around each task run, from the outside in: recording (this file), the deadline (this
+//! file), a task of its own on the runtime, and catch-panic. See `docs/adr/0001`.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use apalis::layers::WorkerBuilderExt;
 use apalis::layers::catch_panic::CatchPanicLayer;
 use apalis_core::backend::finalize::Ephemeral;
 use apalis_core::backend::{Backend, BackendConfig};
@@ -24,7 +23,7 @@ use apalis_core::worker::context::WorkerContext;
 use apalis_core::worker::ext::parallelize::ParallelizeExt;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 use tower::{Layer, Service};
 
@@ -35,10 +34,13 @@ use super::job::Outcome;
 use super::registry::Registry;
 use crate::telemetry;
 
-/// Claimed jobs between a fetcher and its worker, and the count of both.
+/// Claimed jobs between a fetcher and its worker, and the count of both. Starts without slots: nothing
+/// runs before it is [allowed](Feed::allow) to.
 #[derive(Debug, Default)]
 pub(super) struct Feed {
     ready: Mutex<Ready>,
+    /// How many may run at once, for the fetcher.
+    slots: watch::Sender<usize>,
     /// Buffered and running.
     outstanding: AtomicUsize,
     /// Attempts ended, ever.
@@ -51,25 +53,71 @@ pub(super) struct Feed {
 #[derive(Debug, Default)]
 struct Ready {
     jobs: VecDeque<Arc<Attempt>>,
+    /// Handed out and not ended.
+    running: usize,
+    /// How many may run at once.
+    slots: usize,
     worker: Option<Waker>,
 }
 
+impl Ready {
+    fn next(&mut self) -> Option<Arc<Attempt>> {
+        if self.running >= self.slots {
+            return None;
+        }
+        let job = self.jobs.pop_front()?;
+        self.running += 1;
+        Some(job)
+    }
+
+    /// Whoever is to take the next job, if there is one and a slot for it.
+    fn take_waker(&mut self) -> Option<Waker> {
+        if self.jobs.is_empty() || self.running >= self.slots {
+            return None;
+        }
+        self.worker.take()
+    }
+}
+
 impl Feed {
+    /// Lets so many jobs run at once from now on; none starts while it is 0. What runs is left alone.
+    pub(super) fn allow(&self, slots: usize) {
+        let worker = {
+            let mut ready = self.ready();
+            ready.slots = slots;
+            ready.take_waker()
+        };
+        if let Some(worker) = worker {
+            worker.wake();
+        }
+        self.slots
+            .send_if_modified(|known| std::mem::replace(known, slots) != slots);
+    }
+
+    /// How many jobs may run at once, and whenever that changes.
+    pub(super) fn slots(&self) -> watch::Receiver<usize> {
+        self.slots.subscribe()
+    }
+
+    fn ready(&self) -> MutexGuard<'_, Ready> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Hands claimed jobs to the worker.
     pub(super) fn push(&self, jobs: impl IntoIterator<Item = Arc<Attempt>>) {
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ready = self.ready();
         let before = ready.jobs.len();
         ready.jobs.extend(jobs);
         self.outstanding
             .fetch_add(ready.jobs.len() - before, Ordering::AcqRel);
-        if let Some(worker) = ready.worker.take() {
+        if let Some(worker) = ready.take_waker() {
             worker.wake();
         }
     }
 
     /// Takes back what has not started.
     pub(super) fn take_unstarted(&self) -> Vec<Arc<Attempt>> {
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ready = self.ready();
         let jobs: Vec<_> = ready.jobs.drain(..).collect();
         self.outstanding.fetch_sub(jobs.len(), Ordering::AcqRel);
         jobs
@@ -92,6 +140,14 @@ impl Feed {
     }
 
     fn one_ended(&self) {
+        let worker = {
+            let mut ready = self.ready();
+            ready.running -= 1;
+            ready.take_waker()
+        };
+        if let Some(worker) = worker {
+            worker.wake();
+        }
         self.ended.fetch_add(1, Ordering::Relaxed);
         let left = self.outstanding.fetch_sub(1, Ordering::AcqRel) - 1;
         if left <= self.low_water.load(Ordering::Acquire) {
@@ -124,12 +180,8 @@ impl Backend for FeedBackend {
         cx: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        let mut ready = self
-            .feed
-            .ready
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match ready.jobs.pop_front() {
+        let mut ready = self.feed.ready();
+        match ready.next() {
             Some(job) => Poll::Ready(Some(Ok(Task::new(job)))),
             None => {
                 ready.worker = Some(cx.waker().clone());
@@ -340,7 +392,6 @@ impl<S: Clone + Send + Sync + 'static> Service<Task<Arc<Attempt>>> for Perform<S
 pub(super) fn register<S: Clone + Send + Sync + 'static>(
     monitor: Monitor,
     name: &str,
-    slots: usize,
     cancel_grace: Duration,
     feed: &Arc<Feed>,
     registry: &Arc<Registry<S>>,
@@ -357,7 +408,6 @@ pub(super) fn register<S: Clone + Send + Sync + 'static>(
                 feed: Arc::clone(&feed),
                 record: record.clone(),
             })
-            .concurrency(slots)
             .layer(DeadlineLayer { cancel_grace })
             .parallelize(|attempt| AbortOnDropHandle::new(tokio::spawn(attempt)))
             .layer(CatchPanicLayer::with_panic_handler(

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use rand::Rng;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::Feed;
 use super::leases::Leases;
+use crate::model::Finish;
 use crate::store::{Claim, Store, WakeReceiver};
 use crate::telemetry::{self, Outage};
 
@@ -25,13 +27,13 @@ const MAX_CLAIM: usize = 1000;
 
 pub(super) struct Fetcher {
     pub(super) queue: String,
-    pub(super) slots: usize,
     pub(super) worker: String,
     pub(super) lease: Duration,
     pub(super) poll: Duration,
     pub(super) store: Arc<dyn Store>,
     pub(super) leases: Arc<Leases>,
     pub(super) feed: Arc<Feed>,
+    pub(super) outcomes: mpsc::Sender<Finish>,
 }
 
 impl Fetcher {
@@ -41,12 +43,22 @@ impl Fetcher {
         let mut wakes = self.store.wakes();
         let mut outage = Outage::new("fetcher");
         let mut pace = Pace::default();
+        let mut allowed = self.feed.slots();
+        let mut before = 0;
         loop {
+            let slots = *allowed.borrow_and_update();
+            if slots < before {
+                // What others may start sooner than this worker is not kept from them.
+                hand_back(&self.feed, &self.outcomes).await;
+            }
+            before = slots;
             // Only waiting is cut short: a claim under way is seen through, so that what it took
             // is handed back and not left to run out.
             let room = tokio::select! {
-                room = self.room(&pace) => room,
+                biased;
                 () = stop.cancelled() => return,
+                _ = allowed.changed() => continue,
+                room = self.room(slots, &pace) => room,
             };
             let wait = match self.claim(room).await {
                 Ok(claimed) => {
@@ -64,15 +76,20 @@ impl Fetcher {
             };
             tokio::select! {
                 () = wait => {}
+                _ = allowed.changed() => {}
                 () = stop.cancelled() => return,
             }
         }
     }
 
-    /// Waits until there is room for a claim worth making; says for how many.
-    async fn room(&self, pace: &Pace) -> usize {
-        let target = self.slots + pace.ahead();
-        let low_water = if target > self.slots {
+    /// Waits until there is room for a claim worth making; says for how many. Without slots there
+    /// never is.
+    async fn room(&self, slots: usize, pace: &Pace) -> usize {
+        if slots == 0 {
+            return std::future::pending().await;
+        }
+        let target = slots + pace.ahead();
+        let low_water = if target > slots {
             target / 2
         } else {
             target - 1
@@ -111,6 +128,16 @@ impl Fetcher {
         // A due job that was not to be had is in somebody's hands this moment: no hurry.
         wakes.wait(&self.queue, due.max(BREATH).min(poll)).await;
     }
+}
+
+/// Releases what was claimed and never started; says how many.
+pub(super) async fn hand_back(feed: &Feed, outcomes: &mpsc::Sender<Finish>) -> usize {
+    let unstarted = feed.take_unstarted();
+    for attempt in &unstarted {
+        // The completer lives as long as any sender: it cannot be gone.
+        drop(outcomes.send(Finish::release(attempt.job.lease())).await);
+    }
+    unstarted.len()
 }
 
 async fn jittered_sleep(about: Duration) {

@@ -18,6 +18,7 @@ mod checkpoint;
 mod client;
 mod completer;
 mod context;
+mod control;
 mod executor;
 mod failure;
 mod fetcher;

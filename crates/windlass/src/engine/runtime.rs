@@ -12,8 +12,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::backend::{self, Feed, Record};
 use super::client::Client;
 use super::completer::{self, BACKLOG};
+use super::control::{self, ControlState};
 use super::executor::{install_panic_hook, judge};
-use super::fetcher::Fetcher;
+use super::fetcher::{Fetcher, hand_back};
 use super::leases::Leases;
 use super::maintenance::{self, Retention};
 use super::registry::Registry;
@@ -182,12 +183,11 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let feeds: Vec<Arc<Feed>> = options.queues.iter().map(|_| Arc::default()).collect();
         let record = recorder(&outcomes, &leases);
         let mut monitor = Monitor::new();
-        for ((queue, slots), feed) in options.queues.iter().zip(&feeds) {
+        for ((queue, _), feed) in options.queues.iter().zip(&feeds) {
             let name = format!("{queue}@{id}");
             monitor = backend::register(
                 monitor,
                 &name,
-                *slots,
                 options.cancel_grace,
                 feed,
                 &registry,
@@ -195,23 +195,19 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
             );
         }
         drop(record);
-        let fetchers = options
-            .queues
-            .iter()
-            .zip(&feeds)
-            .map(|((queue, slots), feed)| {
-                let fetcher = Fetcher {
-                    queue: queue.clone(),
-                    slots: *slots,
-                    worker: id.clone(),
-                    lease: options.lease,
-                    poll: options.poll,
-                    store: Arc::clone(&store),
-                    leases: Arc::clone(&leases),
-                    feed: Arc::clone(feed),
-                };
-                AbortOnDropHandle::new(tokio::spawn(fetcher.run(stop.clone())))
-            });
+        let fetchers = options.queues.iter().zip(&feeds).map(|((queue, _), feed)| {
+            let fetcher = Fetcher {
+                queue: queue.clone(),
+                worker: id.clone(),
+                lease: options.lease,
+                poll: options.poll,
+                store: Arc::clone(&store),
+                leases: Arc::clone(&leases),
+                feed: Arc::clone(feed),
+                outcomes: outcomes.clone(),
+            };
+            AbortOnDropHandle::new(tokio::spawn(fetcher.run(stop.clone())))
+        });
         let fetchers: Vec<_> = fetchers.collect();
         let maintenance = options.maintenance.then(|| {
             let (store, id) = (Arc::clone(&store), id.clone());
@@ -222,12 +218,25 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
                 stop.clone(),
             ))
         });
+        let (states, state) = watch::channel(None);
+        let control = {
+            let queues = options.queues.iter().zip(&feeds);
+            let queues =
+                queues.map(|((name, slots), feed)| (name.clone(), *slots, Arc::clone(feed)));
+            let obey = obey(state.clone(), id.clone(), queues.collect());
+            let follow = control::follow(Arc::clone(&store), states);
+            [
+                AbortOnDropHandle::new(tokio::spawn(obey)),
+                AbortOnDropHandle::new(tokio::spawn(follow)),
+            ]
+        };
         let beats = {
             let record = describe(&id, &options);
             AbortOnDropHandle::new(tokio::spawn(beat(
                 Arc::clone(&store),
                 record,
                 feeds.clone(),
+                state,
                 stop.clone(),
             )))
         };
@@ -243,7 +252,10 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         stop.cancelled().await;
         telemetry::worker_stopping(&id, options.grace);
         join_all(fetchers).await;
-        let handed_back = hand_back(&feeds, &outcomes).await;
+        let mut handed_back = 0;
+        for feed in &feeds {
+            handed_back += hand_back(feed, &outcomes).await;
+        }
         let all_ended = || join_all(feeds.iter().map(|feed| feed.drained_to(0)));
         if tokio::time::timeout(options.grace, all_ended())
             .await
@@ -262,7 +274,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         if let Err(error) = completer.await {
             tracing::error!(%error, "the completer did not end by itself");
         }
-        drop((keeper, beats));
+        drop((keeper, beats, control));
         if let Some(maintenance) = maintenance
             && let Err(error) = maintenance.await
         {
@@ -307,14 +319,21 @@ fn recorder(outcomes: &mpsc::Sender<Finish>, leases: &Arc<Leases>) -> Record {
     })
 }
 
-/// Releases what was claimed and never started.
-async fn hand_back(feeds: &[Arc<Feed>], outcomes: &mpsc::Sender<Finish>) -> usize {
-    let mut count = 0;
-    for unstarted in feeds.iter().flat_map(|feed| feed.take_unstarted()) {
-        drop(outcomes.send(Finish::release(unstarted.job.lease())).await);
-        count += 1;
+/// Gives each queue the slots that operators leave it, now and whenever that changes. Nothing starts
+/// before the first word of the operators.
+async fn obey(
+    mut states: watch::Receiver<Option<Arc<ControlState>>>,
+    id: String,
+    queues: Vec<(String, usize, Arc<Feed>)>,
+) {
+    while states.changed().await.is_ok() {
+        let Some(state) = states.borrow_and_update().clone() else {
+            continue;
+        };
+        for (queue, configured, feed) in &queues {
+            feed.allow(state.slots(queue, &id, *configured));
+        }
     }
-    count
 }
 
 fn describe(id: &str, options: &EngineOptions) -> WorkerRecord {
@@ -351,22 +370,25 @@ async fn beat(
     store: Arc<dyn Store>,
     mut worker: WorkerRecord,
     feeds: Vec<Arc<Feed>>,
+    mut control: watch::Receiver<Option<Arc<ControlState>>>,
     stop: CancellationToken,
 ) {
     let mut outage = Outage::new("worker beat");
     loop {
         let running: usize = feeds.iter().map(|feed| feed.outstanding()).sum();
         worker.running = u32::try_from(running).unwrap_or(u32::MAX);
-        worker.draining = stop.is_cancelled();
+        let state = control.borrow_and_update().clone();
+        let drained = state.is_some_and(|state| state.drains(&worker.id));
+        worker.draining = drained || stop.is_cancelled();
         match store.beat_worker(&worker, None).await {
             Ok(()) => outage.worked(),
             Err(error) => outage.failed(&error),
         }
-        if worker.draining {
-            tokio::time::sleep(BEAT).await;
-        } else {
-            // The change to draining is told at once.
-            drop(tokio::time::timeout(BEAT, stop.cancelled()).await);
+        // A change of what it is to do is told at once.
+        tokio::select! {
+            () = tokio::time::sleep(BEAT) => {}
+            () = stop.cancelled(), if !stop.is_cancelled() => {}
+            Ok(()) = control.changed() => {}
         }
     }
 }
