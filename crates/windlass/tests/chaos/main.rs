@@ -1,0 +1,56 @@
+//! The engine's promises across processes: real workers, `kill -9`, one database.
+//!
+//! The test program starts itself again for each worker, so it has a `main` of its own. Sizes are those
+//! of a normal run; `CHAOS=full` takes the ones that the promises are stated for.
+#![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
+
+mod database;
+mod ordering;
+mod worker;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if let [role, url] = args.as_slice()
+        && role == worker::ROLE
+    {
+        block_on(worker::work(url));
+        return ExitCode::SUCCESS;
+    }
+    /// Trials named `module::function`.
+    macro_rules! trials {
+        ($($module:ident::$case:ident),+ $(,)?) => {
+            vec![$(Trial::test(
+                concat!(stringify!($module), "::", stringify!($case)),
+                || {
+                    block_on($module::$case());
+                    Ok(())
+                },
+            )),+]
+        };
+    }
+    let trials = trials![
+        ordering::every_key_runs_strictly_in_order_on_postgres,
+        ordering::every_key_runs_strictly_in_order_on_sqlite,
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn block_on(case: impl Future<Output = ()>) {
+    tokio::runtime::Runtime::new().unwrap().block_on(case);
+}
+
+/// The size that the promise is stated for, or that of a normal run.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests have no config to read it from"
+)]
+fn size<T>(normal: T, full: T) -> T {
+    match std::env::var("CHAOS").as_deref() {
+        Ok("full") => full,
+        _ => normal,
+    }
+}
