@@ -91,6 +91,12 @@ const ROOMS: &[Room] = &[
         never: &[POSTGRES, SQLITE, NO_SQL],
         crates: &[],
     },
+    Room {
+        place: "crates/windlass/src/testing",
+        may: &["windlass::model", "windlass::store", "windlass::engine"],
+        never: &[POSTGRES, SQLITE, NO_SQL],
+        crates: &[],
+    },
     // The product, which composes it.
     Room {
         place: "src/services",

@@ -1,6 +1,60 @@
-//! What authors of jobs test with: the engine itself on a store in memory.
+//! What authors of jobs test with: the engine itself, on a store in memory or on the real ones.
 //!
-//! See the [crate's quick start](crate) for an example.
+//! - [`run`] runs one job inline and shows what became of it and what it enqueued;
+//! - [`drain`] runs everything that is due with the whole engine;
+//! - [`jobs`] looks at what is there, for [`Jobs::assert_enqueued`];
+//! - [`ManualClock`] makes what waits for a time due;
+//! - [`assert_golden`] keeps args decodable that older programs stored.
+//!
+//! ```
+//! use std::time::Duration;
+//! # use serde::{Deserialize, Serialize};
+//! use windlass::model::RunAt;
+//! use windlass::testing::{self, Expect, ManualClock};
+//! use windlass::{Context, Job, Outcome, Registry, State};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Welcome { user: String }
+//! #[derive(Serialize, Deserialize)]
+//! struct Remind { user: String }
+//!
+//! impl Job for Welcome {
+//!     const KIND: &'static str = "welcome";
+//!     type Services = ();
+//!     async fn run(self, cx: Context<()>) -> anyhow::Result<Outcome> {
+//!         let mut remind = cx.follow_up(&Remind { user: self.user })?;
+//!         remind.run_at = RunAt::In(Duration::from_secs(86_400));
+//!         cx.client().insert(remind).await?;
+//!         Ok(Outcome::complete_with("welcomed")?)
+//!     }
+//! }
+//! impl Job for Remind {
+//!     const KIND: &'static str = "remind";
+//!     type Services = ();
+//!     async fn run(self, _: Context<()>) -> anyhow::Result<Outcome> { Ok(Outcome::complete()) }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> anyhow::Result<()> {
+//! let registry = Registry::new(()).register::<Welcome>().register::<Remind>();
+//! let clock = ManualClock::default();
+//! let client = testing::client_at(&registry, &clock);
+//!
+//! let ran = testing::run(&client, &registry, &Welcome { user: "ada".into() }).await?;
+//! assert_eq!(ran.job.state, State::Completed);
+//! assert_eq!(ran.result::<String>()?.as_deref(), Some("welcomed"));
+//! ran.enqueued.assert_enqueued(Expect::of::<Remind>().args(&serde_json::json!({"user": "ada"})));
+//!
+//! clock.advance(Duration::from_secs(86_400));
+//! let jobs = testing::drain(&client, registry).await?;
+//! assert!(jobs.iter().all(|job| job.state == State::Completed));
+//! # Ok(())
+//! # }
+//! ```
+
+mod expect;
+mod golden;
+mod run;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +66,17 @@ use crate::model::{Filter, JobRecord, Page};
 use crate::store::memory::MemoryStore;
 use crate::store::{Error, Store};
 
+pub use crate::store::memory::ManualClock;
+pub use expect::{Expect, Jobs, jobs};
+pub use golden::{add_golden, assert_golden};
+pub use run::{Ran, run};
+
+/// Most jobs that a test may look at.
+const ALL: u32 = 1000;
+
 /// Runs every job that is due, and those they enqueue, with the real engine; returns all jobs,
-/// newest first, once nothing is due or running. Jobs that wait for a later time stay as they are.
+/// newest first, once nothing is due or running. Jobs that wait for a later time stay as they are:
+/// [`ManualClock::advance`] and drain again.
 ///
 /// Queues are found from the registry's kinds.
 pub async fn drain<S: Clone + Send + Sync + 'static>(
@@ -36,9 +99,9 @@ pub async fn drain<S: Clone + Send + Sync + 'static>(
     let options = EngineOptions {
         queues,
         maintenance: false,
+        keys: client.keys().clone(),
         ..EngineOptions::default()
     };
-    // The options are made here from what registered: they are valid.
     let engine = Engine::new(Arc::clone(&store), registry, options)
         .map_err(|error| Error::Corrupt(error.to_string()))?;
     let stop = CancellationToken::new();
@@ -50,16 +113,7 @@ pub async fn drain<S: Clone + Send + Sync + 'static>(
     running
         .await
         .map_err(|error| Error::Corrupt(error.to_string()))?;
-    store
-        .list(
-            &Filter::default(),
-            Page {
-                after: None,
-                limit: 1000,
-            },
-            None,
-        )
-        .await
+    all(&*store).await
 }
 
 async fn is_idle(store: &dyn Store) -> Result<bool, Error> {
@@ -70,7 +124,25 @@ async fn is_idle(store: &dyn Store) -> Result<bool, Error> {
         .all(|queue| queue.available == 0 && queue.running == 0))
 }
 
+/// Newest first.
+async fn all(store: &dyn Store) -> Result<Vec<JobRecord>, Error> {
+    let page = Page {
+        after: None,
+        limit: ALL,
+    };
+    store.list(&Filter::default(), page, None).await
+}
+
 /// A client on a fresh store in memory.
 pub fn client<S: Clone + Send + Sync + 'static>(registry: &Registry<S>) -> Client {
     Client::new(Arc::new(MemoryStore::default())).with_catalogue(registry.catalogue())
+}
+
+/// The same, on a store that goes by a clock of the test's own.
+pub fn client_at<S: Clone + Send + Sync + 'static>(
+    registry: &Registry<S>,
+    clock: &ManualClock,
+) -> Client {
+    let store = MemoryStore::with_clock(clock.clone());
+    Client::new(Arc::new(store)).with_catalogue(registry.catalogue())
 }

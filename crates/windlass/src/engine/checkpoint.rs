@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::context::{Context, ContextError, kept};
+use super::sealing::Content;
 use crate::db;
 use crate::model::Json;
 
@@ -38,10 +39,12 @@ impl<S: Sync> Context<S> {
     /// [`ContextError::Decode`] if it was written as another type, by an older program perhaps.
     pub fn resume<T: DeserializeOwned>(&self) -> Result<Option<T>, ContextError> {
         let checkpoint = self.job().checkpoint.as_ref();
-        checkpoint
-            .map(Json::decode)
-            .transpose()
-            .map_err(|error| ContextError::decode("the checkpoint", &error))
+        let Some(stored) = checkpoint else {
+            return Ok(None);
+        };
+        let opened = self.attempt.open(Content::Checkpoint, stored)?;
+        let decoded = opened.as_ref().unwrap_or(stored).decode();
+        decoded.map_err(|error| ContextError::decode("the checkpoint", &error))
     }
 
     /// Notes how far the job got; durable when this returns. Each note takes the place of the one
@@ -54,6 +57,7 @@ impl<S: Sync> Context<S> {
         checkpoint: &T,
     ) -> Result<(), ContextError> {
         let checkpoint = Json::encode(checkpoint)?;
+        let checkpoint = self.attempt.seal(Content::Checkpoint, checkpoint)?;
         let lease = self.job().lease();
         kept(self.store().checkpoint(lease, &checkpoint).await?)
     }
@@ -70,6 +74,7 @@ impl<S: Sync> Context<S> {
         checkpoint: &T,
     ) -> Result<(), ContextError> {
         let checkpoint = Json::encode(checkpoint)?;
+        let checkpoint = self.attempt.seal(Content::Checkpoint, checkpoint)?;
         let lease = self.job().lease();
         kept(self.store().checkpoint_in(tx, lease, &checkpoint).await?)
     }

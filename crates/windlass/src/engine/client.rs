@@ -1,7 +1,10 @@
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::job::Job;
 use super::registry::{Catalogue, prepare};
+use super::sealing::{Content, Form, KeyRing, NoKeys, OpenError, Protection, form};
 use crate::db;
 use crate::model::{
     Enqueued, Filter, InvalidJob, JobId, JobRecord, Json, Limits, MAX_ENQUEUE, NewJob, Page,
@@ -15,6 +18,7 @@ use crate::telemetry;
 pub struct Client {
     store: Arc<dyn Store>,
     catalogue: Catalogue,
+    keys: KeyRing,
     limits: Limits,
 }
 
@@ -31,6 +35,9 @@ pub enum EnqueueError {
         /// All there are.
         known: String,
     },
+    /// Its args are to be sealed, and there is no key.
+    #[error(transparent)]
+    NoKeys(#[from] NoKeys),
     /// Another job holds its unique key, and it asked to be refused then.
     #[error("unique: job {0} holds this key")]
     Rejected(JobId),
@@ -48,6 +55,7 @@ impl Client {
         Self {
             store,
             catalogue: Catalogue::default(),
+            keys: KeyRing::default(),
             limits: Limits::default(),
         }
     }
@@ -56,6 +64,13 @@ impl Client {
     #[must_use]
     pub fn with_catalogue(mut self, catalogue: Catalogue) -> Self {
         self.catalogue = catalogue;
+        self
+    }
+
+    /// Seals with the first of these keys, and opens with all of them.
+    #[must_use]
+    pub fn with_keys(mut self, keys: KeyRing) -> Self {
+        self.keys = keys;
         self
     }
 
@@ -74,6 +89,11 @@ impl Client {
     /// The kinds that are known.
     pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue
+    }
+
+    /// The keys that seal and open.
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
     }
 
     /// The store underneath.
@@ -113,7 +133,7 @@ impl Client {
 
     /// Enqueues a prepared job.
     pub async fn insert(&self, job: NewJob) -> Result<Enqueued, EnqueueError> {
-        job.validate(&self.limits)?;
+        let job = self.stored(job)?;
         let enqueued = self.store.enqueue(std::slice::from_ref(&job), None).await?;
         telemetry::enqueued(std::slice::from_ref(&job), &enqueued);
         accepted(&enqueued)
@@ -121,7 +141,7 @@ impl Client {
 
     /// Enqueues a prepared job within the caller's transaction.
     pub async fn insert_in(&self, tx: &mut db::Tx, job: NewJob) -> Result<Enqueued, EnqueueError> {
-        job.validate(&self.limits)?;
+        let job = self.stored(job)?;
         let enqueued = self
             .store
             .enqueue_in(tx, std::slice::from_ref(&job), None)
@@ -145,9 +165,72 @@ impl Client {
                 problem: format!("{} (job {index} of the batch)", e.problem),
             })?;
         }
-        let enqueued = self.store.enqueue(jobs, None).await?;
-        telemetry::enqueued(jobs, &enqueued);
+        let jobs = if jobs.iter().any(|job| self.changes(job)) {
+            let stored = jobs.iter().cloned().map(|job| self.protected(job));
+            Cow::Owned(stored.collect::<Result<_, _>>()?)
+        } else {
+            Cow::Borrowed(jobs)
+        };
+        let enqueued = self.store.enqueue(&jobs, None).await?;
+        telemetry::enqueued(&jobs, &enqueued);
         Ok(enqueued)
+    }
+
+    /// A job as it is to be stored: valid, under its kind's present name, its args sealed and compressed
+    /// as its kind wants. Whatever writes jobs without [`Client::insert`] writes what this returns.
+    pub(super) fn stored(&self, job: NewJob) -> Result<NewJob, EnqueueError> {
+        job.validate(&self.limits)?;
+        self.protected(job)
+    }
+
+    fn protected(&self, mut job: NewJob) -> Result<NewJob, EnqueueError> {
+        if !self.changes(&job) {
+            return Ok(job);
+        }
+        if let Some(info) = self.catalogue.get(&job.kind) {
+            info.kind.clone_into(&mut job.kind);
+            job.seal |= info.options.seal;
+            job.compress_above = job.compress_above.or(info.options.compress_above);
+        }
+        let how = Protection {
+            seal: job.seal,
+            compress_above: job.compress_above,
+        };
+        let tenant = job.tenant_id.as_deref();
+        let stored = self
+            .keys
+            .protect(how, Content::Args, &job.kind, tenant, &job.args)?;
+        job.args = stored.unwrap_or(job.args);
+        Ok(job)
+    }
+
+    /// Whether a job may be stored otherwise than it was given. Most are not, and cost no more for it.
+    fn changes(&self, job: &NewJob) -> bool {
+        job.seal
+            || job.compress_above.is_some()
+            || form(&job.args) != Form::Plain
+            || self.catalogue.get(&job.kind).is_some_and(|info| {
+                info.options.seal || info.options.compress_above.is_some() || info.kind != job.kind
+            })
+    }
+
+    /// A job's args as they were given, whatever they are stored as.
+    pub fn args_of(&self, job: &JobRecord) -> Result<Json, OpenError> {
+        self.opened(Content::Args, job, &job.args)
+    }
+
+    /// A job's result as it was given, whatever it is stored as.
+    pub fn result_of(&self, job: &JobRecord) -> Result<Option<Json>, OpenError> {
+        let result = job.result.as_ref();
+        result
+            .map(|result| self.opened(Content::Result, job, result))
+            .transpose()
+    }
+
+    fn opened(&self, content: Content, job: &JobRecord, json: &Json) -> Result<Json, OpenError> {
+        let tenant = job.tenant_id.as_deref();
+        let opened = self.keys.open(content, &job.kind, tenant, json)?;
+        Ok(opened.unwrap_or_else(|| json.clone()))
     }
 
     /// One job.
@@ -161,7 +244,25 @@ impl Client {
 
     /// Jobs that match, newest first.
     pub async fn list(&self, filter: &Filter, page: Page) -> Result<Vec<JobRecord>, store::Error> {
-        self.store.list(filter, page, None).await
+        let info = filter
+            .kind
+            .as_deref()
+            .and_then(|kind| self.catalogue.get(kind));
+        let Some(info) = info.filter(|info| !info.aliases.is_empty()) else {
+            return self.store.list(filter, page, None).await;
+        };
+        // Rows keep the name they were stored under.
+        let mut jobs = Vec::new();
+        for name in [info.kind].iter().chain(info.aliases) {
+            let named = Filter {
+                kind: Some((*name).to_owned()),
+                ..filter.clone()
+            };
+            jobs.extend(self.store.list(&named, page, None).await?);
+        }
+        jobs.sort_unstable_by_key(|job| Reverse(job.id));
+        jobs.truncate(page.limit as usize);
+        Ok(jobs)
     }
 
     /// Stops a job, or asks it to stop if it runs.

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, EnqueueError};
 use super::job::{Committed, Job, JobOptions, Outcome};
+use super::sealing::{Content, NoKeys, OpenError, Protection};
 use crate::db;
 use crate::model::{ClaimedJob, Enqueued, Finish, Json, NewJob, Recorded, Timestamp};
 use crate::store;
@@ -15,7 +16,7 @@ use crate::store;
 #[derive(Debug, Clone)]
 pub struct Context<S> {
     services: S,
-    attempt: Arc<Attempt>,
+    pub(super) attempt: Arc<Attempt>,
 }
 
 /// A claimed job on its way to, or in, its handler. Shared by all who have to do with it: one
@@ -66,6 +67,12 @@ pub enum ContextError {
         /// Counted from 1.
         column: usize,
     },
+    /// The value is to be sealed, and there is no key.
+    #[error(transparent)]
+    NoKeys(#[from] NoKeys),
+    /// A stored value does not open.
+    #[error("the checkpoint {0}")]
+    Open(#[from] OpenError),
     /// The store did not do it.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -100,6 +107,25 @@ impl Attempt {
     pub(super) fn now(&self) -> Timestamp {
         self.job.claimed_at + self.answered.elapsed()
     }
+
+    /// A value of this job as it is to be stored.
+    pub(super) fn seal(&self, content: Content, json: Json) -> Result<Json, NoKeys> {
+        let job = &self.job;
+        let how = Protection {
+            seal: self.options.seal,
+            compress_above: self.options.compress_above,
+        };
+        let keys = self.client.keys();
+        let stored = keys.protect(how, content, &job.kind, job.tenant_id.as_deref(), &json)?;
+        Ok(stored.unwrap_or(json))
+    }
+
+    /// A stored value of this job as it was given; `None` if it is stored as it was given.
+    pub(super) fn open(&self, content: Content, json: &Json) -> Result<Option<Json>, OpenError> {
+        let job = &self.job;
+        let keys = self.client.keys();
+        keys.open(content, &job.kind, job.tenant_id.as_deref(), json)
+    }
 }
 
 impl<S> Context<S> {
@@ -112,7 +138,7 @@ impl<S> Context<S> {
         &self.services
     }
 
-    /// The job as it was claimed.
+    /// The job as it was claimed, with args as they are stored: sealed or compressed, if its kind is.
     pub fn job(&self) -> &ClaimedJob {
         &self.attempt.job
     }
@@ -185,6 +211,9 @@ impl<S> Context<S> {
         mut tx: db::Tx,
         result: Option<Json>,
     ) -> Result<Outcome, ContextError> {
+        let result = result
+            .map(|result| self.attempt.seal(Content::Result, result))
+            .transpose()?;
         let finish = Finish::complete(self.attempt.job.lease(), result);
         kept(self.store().finish_in(&mut tx, &finish, None).await?)?;
         self.attempt.committing.store(true, Ordering::Release);

@@ -13,11 +13,15 @@ use rand::Rng;
 use tracing::Instrument;
 
 use super::context::{Attempt, Context};
-use super::failure::{is_permanent, messages, retry_hint};
+use super::failure::{is_permanent, messages, permanent, retry_hint, wait_for};
 use super::job::{JobOptions, Outcome};
 use super::registry::Registry;
+use super::sealing::{Content, OpenError};
 use crate::model::{AttemptError, AttemptOutcome, ClaimedJob, Finish, Timestamp, Verdict};
 use crate::telemetry;
+
+/// How long a job whose key is missing waits before it looks again.
+const KEY_PATIENCE: Duration = Duration::from_mins(5);
 
 /// How an attempt ended, as seen by whoever ran it.
 #[derive(Debug, thiserror::Error)]
@@ -147,14 +151,49 @@ pub(super) async fn perform<S: Clone + Send + Sync + 'static>(
         let error = anyhow::anyhow!("this worker knows no kind {}", job.kind);
         return Err(Ended::Failed(Failure(error)));
     };
+    let args = attempt
+        .open(Content::Args, &job.args)
+        .map_err(|error| unopened("args", error))?;
+    if let Some(checkpoint) = &job.checkpoint {
+        let opened = attempt.open(Content::Checkpoint, checkpoint);
+        opened.map_err(|error| unopened("the checkpoint", error))?;
+    }
     let context = Context::new(registry.services().clone(), Arc::clone(&attempt));
-    let handler = run(context, &job.args);
+    let handler = run(context, args.as_ref().unwrap_or(&job.args));
     let span = telemetry::attempt_span(job);
     IN_JOB
         .scope((), handler)
         .instrument(span)
         .await
         .map_err(|error| Ended::Failed(Failure(error)))
+}
+
+/// The outcome with its result as it is to be stored.
+pub(super) fn kept(attempt: &Attempt, outcome: Outcome) -> Result<Outcome, Ended> {
+    match outcome {
+        Outcome::Complete {
+            result: Some(result),
+        } => attempt
+            .seal(Content::Result, result)
+            .map(|result| Outcome::Complete {
+                result: Some(result),
+            })
+            // Unreachable with an engine, which does not start without the keys it needs.
+            .map_err(|error| Ended::Failed(Failure(error.into()))),
+        other => Ok(other),
+    }
+}
+
+/// A key that is not there may have been forgotten in a deployment: its jobs wait and lose nothing.
+/// What was tampered with can never run.
+fn unopened(what: &'static str, error: OpenError) -> Ended {
+    let waits = matches!(error, OpenError::UnknownKey(_) | OpenError::Newer(_));
+    let told = anyhow::anyhow!("{what}: {error}");
+    Ended::Failed(Failure(if waits {
+        wait_for(KEY_PATIENCE, told)
+    } else {
+        permanent(told)
+    }))
 }
 
 tokio::task_local! {

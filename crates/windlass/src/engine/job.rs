@@ -33,6 +33,10 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The name that stored rows carry for ever: rename the struct freely, this never.
     const KIND: &'static str;
 
+    /// Names it had before: rows stored under them still run, and an enqueue under one of them is
+    /// stored under [`Job::KIND`]. To rename a kind, put its old name here and leave it.
+    const ALIASES: &'static [&'static str] = &[];
+
     /// What it works with: pools, clients, configuration. Cheap to clone.
     type Services: Clone + Send + Sync + 'static;
 
@@ -50,6 +54,19 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// At most one job per key.
     fn unique(&self) -> Option<Unique> {
         None
+    }
+
+    /// What of its args, result and progress is hidden from whoever looks at the job: JSON pointers, in
+    /// which `*` stands for any member or element.
+    ///
+    /// ```
+    /// # use windlass::engine::redact;
+    /// # let args = windlass::Json::parse(r#"{"to":"a","parts":[{"text":"hello"}]}"#).unwrap();
+    /// let shown = redact(&args, &["/parts/*/text"]);
+    /// assert_eq!(shown.as_str(), r#"{"to":"a","parts":[{"text":"[redacted]"}]}"#);
+    /// ```
+    fn redact() -> &'static [&'static str] {
+        &[]
     }
 
     /// Whose it is.
@@ -81,6 +98,11 @@ pub struct JobOptions {
     /// How long a lease lasts before the job is taken for lost; renewed at a third of it for as long
     /// as the attempt runs. `None` means the engine's own.
     pub lease: Option<Duration>,
+    /// Whether args, results and checkpoints are encrypted at rest; needs a
+    /// [`KeyRing`](super::KeyRing). Progress and errors are not: keep them free of secrets.
+    pub seal: bool,
+    /// Args, results and checkpoints of more bytes than this are stored compressed.
+    pub compress_above: Option<usize>,
 }
 
 impl Default for JobOptions {
@@ -92,6 +114,8 @@ impl Default for JobOptions {
             timeout: Duration::from_mins(5),
             backoff: Backoff::default(),
             lease: None,
+            seal: false,
+            compress_above: None,
         }
     }
 }

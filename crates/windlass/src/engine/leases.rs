@@ -41,7 +41,12 @@ impl Leases {
     pub(super) fn new(lasts: Duration, catalogue: &Catalogue, client: Client) -> Self {
         let options = catalogue
             .kinds()
-            .filter_map(|kind| Some((kind, Arc::new(catalogue.get(kind)?.options.clone()))))
+            .filter_map(|kind| catalogue.get(kind))
+            .flat_map(|info| {
+                let options = Arc::new(info.options.clone());
+                let names = [info.kind].into_iter().chain(info.aliases.iter().copied());
+                names.map(move |name| (name, Arc::clone(&options)))
+            })
             .collect();
         Self {
             held: Mutex::default(),

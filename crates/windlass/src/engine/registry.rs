@@ -7,6 +7,9 @@ use futures_util::future::BoxFuture;
 use super::context::Context;
 use super::failure::permanent;
 use super::job::{Job, JobOptions, Outcome};
+use super::redact;
+use super::runtime::InvalidOptions;
+use super::sealing::{KeyRing, NoKeys};
 use crate::model::{InvalidJob, Json, NewJob};
 
 type Run<S> =
@@ -28,6 +31,7 @@ type Prepare = fn(Json) -> Result<NewJob, InvalidJob>;
 /// let registry = Registry::new(()).register::<Greet>();
 /// assert_eq!(registry.catalogue().kinds().collect::<Vec<_>>(), ["greet"]);
 /// ```
+#[derive(Clone)]
 pub struct Registry<S> {
     services: S,
     runners: BTreeMap<&'static str, Run<S>>,
@@ -36,11 +40,23 @@ pub struct Registry<S> {
 
 /// What is known of each kind, for whoever enqueues: no handler, no services.
 #[derive(Debug, Clone, Default)]
-pub struct Catalogue(Arc<BTreeMap<&'static str, KindInfo>>);
+pub struct Catalogue(Arc<Kinds>);
+
+#[derive(Debug, Clone, Default)]
+struct Kinds {
+    infos: BTreeMap<&'static str, KindInfo>,
+    aliases: BTreeMap<&'static str, &'static str>,
+}
 
 /// What is known of one kind.
 #[derive(Clone)]
 pub struct KindInfo {
+    /// Its name.
+    pub kind: &'static str,
+    /// Names it had before.
+    pub aliases: &'static [&'static str],
+    /// What is hidden from whoever looks at its jobs; see [`Job::redact`].
+    pub redact: &'static [&'static str],
     /// How its jobs are queued, retried and bounded.
     pub options: JobOptions,
     prepare: Prepare,
@@ -59,7 +75,8 @@ impl<S: Clone + Send + Sync + 'static> Registry<S> {
     /// Adds a kind.
     ///
     /// # Panics
-    /// If the kind is there already: two handlers for one name is a mistake that must not start.
+    /// If the kind, or one of its aliases, is there already: two handlers for one name is a mistake that
+    /// must not start.
     #[must_use]
     pub fn register<J: Job<Services = S>>(mut self) -> Self {
         let run: Run<S> = Arc::new(|cx, args| match args.decode::<J>() {
@@ -67,17 +84,45 @@ impl<S: Clone + Send + Sync + 'static> Registry<S> {
             // No repetition makes stored args decode; a newer program may, by requeue.
             Err(error) => Box::pin(std::future::ready(Err(permanent(undecodable::<J>(&error))))),
         });
-        assert!(
-            self.runners.insert(J::KIND, run).is_none(),
-            "kind {} registered twice",
-            J::KIND
-        );
+        for name in [J::KIND].iter().chain(J::ALIASES) {
+            assert!(
+                self.runners.insert(name, Arc::clone(&run)).is_none(),
+                "kind {name} registered twice"
+            );
+        }
         let info = KindInfo {
+            kind: J::KIND,
+            aliases: J::ALIASES,
+            redact: J::redact(),
             options: J::options(),
             prepare: prepare_args::<J>,
         };
-        Arc::make_mut(&mut self.catalogue.0).insert(J::KIND, info);
+        let kinds = Arc::make_mut(&mut self.catalogue.0);
+        kinds.infos.insert(J::KIND, info);
+        kinds
+            .aliases
+            .extend(J::ALIASES.iter().map(|alias| (*alias, J::KIND)));
         self
+    }
+
+    /// Seals these kinds too, whatever their own options say: for programs that leave it to whoever runs
+    /// them.
+    pub fn seal<'a>(
+        mut self,
+        kinds: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, InvalidOptions> {
+        let known = Arc::make_mut(&mut self.catalogue.0);
+        for kind in kinds {
+            let Some(info) = known.infos.get_mut(kind) else {
+                let all = known.infos.keys().copied().collect::<Vec<_>>().join(", ");
+                return Err(InvalidOptions {
+                    field: "seal",
+                    problem: format!("there is no kind {kind}; known are {all}"),
+                });
+            };
+            info.options.seal = true;
+        }
+        Ok(self)
     }
 
     /// What is known of each kind.
@@ -98,12 +143,29 @@ impl<S: Clone + Send + Sync + 'static> Registry<S> {
 impl Catalogue {
     /// Every kind, sorted.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
-        self.0.keys().copied()
+        self.0.infos.keys().copied()
     }
 
-    /// One kind.
+    /// One kind, by its name or one it had before.
     pub fn get(&self, kind: &str) -> Option<&KindInfo> {
-        self.0.get(kind)
+        let name = self.0.aliases.get(kind).copied().unwrap_or(kind);
+        self.0.infos.get(name)
+    }
+
+    /// Refuses kinds that are to be sealed with a ring that holds no key.
+    pub fn check_keys(&self, keys: &KeyRing) -> Result<(), NoKeys> {
+        match self.0.infos.values().find(|info| info.options.seal) {
+            Some(info) if keys.is_empty() => Err(NoKeys {
+                kind: info.kind.to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// A value of a job as anyone may see it who may see the job: what its kind redacts is hidden, and
+    /// of a sealed value all. Of a kind that nobody registered only the shape is shown.
+    pub fn redacted(&self, kind: &str, json: &Json) -> Json {
+        redact::shown(self.get(kind).map(|info| info.redact), json)
     }
 }
 
@@ -135,6 +197,8 @@ fn with_options<J: Job>(job: &J, args: Json) -> NewJob {
         tenant_id: job.tenant().map(ToOwned::to_owned),
         unique: job.unique(),
         ordering_key: job.ordering_key(),
+        seal: options.seal,
+        compress_above: options.compress_above,
         ..NewJob::new(J::KIND, args)
     }
 }

@@ -13,11 +13,12 @@ use super::backend::{self, Feed, Record};
 use super::client::Client;
 use super::completer::{self, BACKLOG};
 use super::control::{self, ControlState};
-use super::executor::{install_panic_hook, judge};
+use super::executor::{install_panic_hook, judge, kept};
 use super::fetcher::{Fetcher, hand_back};
 use super::leases::Leases;
 use super::maintenance::{self, Retention};
 use super::registry::Registry;
+use super::sealing::KeyRing;
 use crate::model::{AttemptOutcome, Finish, Timestamp, Verdict, WorkerRecord};
 use crate::store::Store;
 use crate::telemetry::{self, Outage};
@@ -47,6 +48,8 @@ pub struct EngineOptions {
     pub retention: Retention,
     /// Whether this process may lead maintenance; yes.
     pub maintenance: bool,
+    /// What seals and opens the args and results of kinds that want it; none.
+    pub keys: KeyRing,
     /// The program's version, shown with the worker.
     pub version: String,
 }
@@ -62,6 +65,7 @@ impl Default for EngineOptions {
             max_crashes: 3,
             retention: Retention::default(),
             maintenance: true,
+            keys: KeyRing::default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
@@ -130,7 +134,16 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         options: EngineOptions,
     ) -> Result<Self, InvalidOptions> {
         options.validate()?;
-        let client = Client::new(Arc::clone(&store)).with_catalogue(registry.catalogue());
+        let catalogue = registry.catalogue();
+        catalogue
+            .check_keys(&options.keys)
+            .map_err(|error| InvalidOptions {
+                field: "keys",
+                problem: error.to_string(),
+            })?;
+        let client = Client::new(Arc::clone(&store))
+            .with_catalogue(catalogue)
+            .with_keys(options.keys.clone());
         // Unique for each start: a restarted process is another worker.
         let id = format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
         Ok(Self {
@@ -296,6 +309,7 @@ fn recorder(outcomes: &mpsc::Sender<Finish>, leases: &Arc<Leases>) -> Record {
         async move {
             let job = &attempt.job;
             let now = attempt.now();
+            let result = result.and_then(|outcome| kept(&attempt, outcome));
             let finish = judge(result, job, &attempt.options, now, &mut rand::rng());
             let (outcome, dead) = finish
                 .as_ref()

@@ -112,6 +112,10 @@ pub struct NewJob {
     pub ordering_key: Option<String>,
     /// Makes repeating the enqueue harmless.
     pub idempotency: Option<Idempotency>,
+    /// Whether the args are encrypted before they reach a store.
+    pub seal: bool,
+    /// Args of more bytes than this are compressed before they reach a store.
+    pub compress_above: Option<usize>,
 }
 
 /// What an enqueue did with one job.
@@ -213,6 +217,8 @@ impl NewJob {
             unique: None,
             ordering_key: None,
             idempotency: None,
+            seal: false,
+            compress_above: None,
         }
     }
 
@@ -281,6 +287,11 @@ impl NewJob {
                 text(field, value, 512)?;
             }
         }
+        window("unique.window", self.unique.as_ref().and_then(|u| u.window))?;
+        window(
+            "idempotency.window",
+            self.idempotency.as_ref().map(|i| i.window),
+        )?;
         Ok(())
     }
 }
@@ -296,6 +307,17 @@ fn name(field: &'static str, value: &str, most: usize) -> Result<(), InvalidJob>
         return Err(InvalidJob::new(field, problem));
     }
     Ok(())
+}
+
+/// A window in which nothing fits would be held on one store and free on another.
+fn window(field: &'static str, window: Option<Duration>) -> Result<(), InvalidJob> {
+    match window {
+        Some(window) if window < Duration::from_micros(1) => Err(InvalidJob::new(
+            field,
+            "is empty; use at least a microsecond, or leave it out",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Any text that a store can keep and a log line can carry.
@@ -339,6 +361,26 @@ mod tests {
         assert_eq!(
             fault(|j| j.ordering_key = Some(String::new())).field,
             "ordering_key"
+        );
+        let unique = |window| Unique {
+            key: "k".into(),
+            window: Some(window),
+            conflict: Conflict::Reject,
+        };
+        assert_eq!(
+            fault(|j| j.unique = Some(unique(Duration::ZERO))).to_string(),
+            "unique.window: is empty; use at least a microsecond, or leave it out"
+        );
+        assert_eq!(
+            fault(|j| {
+                j.idempotency = Some(Idempotency {
+                    key: "k".into(),
+                    digest: "d".into(),
+                    window: Duration::from_nanos(999),
+                });
+            })
+            .field,
+            "idempotency.window"
         );
         let big = Json::encode(&"x".repeat(1024 * 1024)).unwrap();
         let fault = fault(|j| j.args = big);

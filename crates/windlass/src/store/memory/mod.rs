@@ -30,6 +30,7 @@ use crate::model::{
 };
 
 mod attempts;
+mod clock;
 mod control;
 mod enqueue;
 mod flows;
@@ -39,6 +40,7 @@ mod processes;
 mod read;
 
 use control::Controls;
+pub use clock::ManualClock;
 use enqueue::{Held, Remembered, UniqueKey};
 use jobs::Jobs;
 use processes::Term;
@@ -51,6 +53,7 @@ const SCHEMA_VERSION: i64 = 1;
 pub struct MemoryStore {
     data: Mutex<Data>,
     waker: Waker,
+    clock: Option<ManualClock>,
 }
 
 /// Everything there is. Each verb is a method, in the file of its group.
@@ -66,9 +69,23 @@ struct Data {
 }
 
 impl MemoryStore {
+    /// A store that goes by this clock instead of the machine's.
+    pub fn with_clock(clock: ManualClock) -> Self {
+        Self {
+            clock: Some(clock),
+            ..Self::default()
+        }
+    }
+
+    fn clock(&self) -> Timestamp {
+        self.clock
+            .as_ref()
+            .map_or_else(wall_clock, ManualClock::now)
+    }
+
     /// Does something to the data at a time, then sends the hints that came of it.
     fn at<T>(&self, now: Option<Timestamp>, verb: impl FnOnce(&mut Data, Timestamp) -> T) -> T {
-        let now = now.unwrap_or_else(wall_clock);
+        let now = now.unwrap_or_else(|| self.clock());
         let (answer, woken) = {
             // A verb that panicked says so to its own caller; the data outlives it.
             let mut data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,7 +145,7 @@ impl Store for MemoryStore {
     }
 
     async fn now(&self) -> Result<Timestamp, Error> {
-        Ok(wall_clock())
+        Ok(self.clock())
     }
 
     async fn enqueue(
