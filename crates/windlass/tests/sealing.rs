@@ -144,7 +144,11 @@ async fn checkpoints_are_sealed_too() {
     };
     let claimed = client.store().claim(claim).await.unwrap();
     let stored = claimed[0].checkpoint.as_ref().unwrap();
-    assert!(stored.as_str().starts_with(r#"{"$sealed":{"v":1,"key":"new","#));
+    assert!(
+        stored
+            .as_str()
+            .starts_with(r#"{"$sealed":{"v":1,"key":"new","#)
+    );
     let release = Finish::release(claimed[0].lease());
     client.store().finish(&[release], None).await.unwrap();
     testing::drain(&client, registry).await.unwrap();

@@ -105,7 +105,8 @@ impl Attempt {
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        self.job.claimed_at + self.answered.elapsed()
+        let manual = self.client.store().manual_clock();
+        manual.unwrap_or_else(|| self.job.claimed_at + self.answered.elapsed())
     }
 
     /// A value of this job as it is to be stored.

@@ -153,10 +153,10 @@ pub(super) async fn perform<S: Clone + Send + Sync + 'static>(
     };
     let args = attempt
         .open(Content::Args, &job.args)
-        .map_err(|error| unopened("args", error))?;
+        .map_err(|error| unopened("args", &error))?;
     if let Some(checkpoint) = &job.checkpoint {
         let opened = attempt.open(Content::Checkpoint, checkpoint);
-        opened.map_err(|error| unopened("the checkpoint", error))?;
+        opened.map_err(|error| unopened("the checkpoint", &error))?;
     }
     let context = Context::new(registry.services().clone(), Arc::clone(&attempt));
     let handler = run(context, args.as_ref().unwrap_or(&job.args));
@@ -186,7 +186,7 @@ pub(super) fn kept(attempt: &Attempt, outcome: Outcome) -> Result<Outcome, Ended
 
 /// A key that is not there may have been forgotten in a deployment: its jobs wait and lose nothing.
 /// What was tampered with can never run.
-fn unopened(what: &'static str, error: OpenError) -> Ended {
+fn unopened(what: &'static str, error: &OpenError) -> Ended {
     let waits = matches!(error, OpenError::UnknownKey(_) | OpenError::Newer(_));
     let told = anyhow::anyhow!("{what}: {error}");
     Ended::Failed(Failure(if waits {

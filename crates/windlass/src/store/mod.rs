@@ -182,6 +182,11 @@ pub trait Store: Control + Flows {
     /// The store's clock; also the cheapest proof that it answers.
     async fn now(&self) -> Result<Timestamp, Error>;
 
+    /// The time, if it moves only when a test tells it to.
+    fn manual_clock(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Makes jobs durable, in order, all or none; answers in the same order. Up to
     /// [`crate::model::MAX_ENQUEUE`] in a call. Jobs have been validated.
     ///

@@ -39,8 +39,8 @@ mod operate;
 mod processes;
 mod read;
 
-use control::Controls;
 pub use clock::ManualClock;
+use control::Controls;
 use enqueue::{Held, Remembered, UniqueKey};
 use jobs::Jobs;
 use processes::Term;
@@ -146,6 +146,10 @@ impl Store for MemoryStore {
 
     async fn now(&self) -> Result<Timestamp, Error> {
         Ok(self.clock())
+    }
+
+    fn manual_clock(&self) -> Option<Timestamp> {
+        self.clock.as_ref().map(ManualClock::now)
     }
 
     async fn enqueue(
