@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use windlass::Store;
 use windlass::db::{Db, Postgres, PostgresOptions, Sqlite, SqliteOptions};
-use windlass::engine::{Catalogue, EngineOptions, Retention};
+use windlass::engine::{Catalogue, EngineOptions, KeyRing, Registry, Retention};
 use windlass::store::Migrated;
 use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
@@ -142,16 +142,33 @@ pub fn services(config: &Config, database: &Database) -> anyhow::Result<Services
     })
 }
 
-/// Every kind of job there is.
+/// Every kind of job there is, sealed as the settings say.
+pub fn registry(config: &Config, services: Services) -> anyhow::Result<Registry<Services>> {
+    let registry = jobs::registry(services);
+    if config.sealing.keys.is_empty() {
+        return Ok(registry);
+    }
+    registry
+        .seal(config.sealing.kinds.iter().map(String::as_str))
+        .context("setting sealing.kinds")
+}
+
+/// What is known of every kind.
 pub fn catalogue(config: &Config, database: &Database) -> anyhow::Result<Catalogue> {
-    Ok(jobs::registry(services(config, database)?).catalogue())
+    Ok(registry(config, services(config, database)?)?.catalogue())
+}
+
+/// What seals and opens.
+pub fn keys(config: &Config) -> anyhow::Result<KeyRing> {
+    config.sealing.ring().context("setting sealing.keys")
 }
 
 /// How the engine runs.
-pub fn engine_options(config: &Config) -> EngineOptions {
+pub fn engine_options(config: &Config) -> anyhow::Result<EngineOptions> {
     let days = |days: NonZeroU32| Duration::from_hours(24 * u64::from(days.get()));
     let engine = &config.engine;
-    EngineOptions {
+    Ok(EngineOptions {
+        keys: keys(config)?,
         queues: engine
             .queues
             .iter()
@@ -169,7 +186,7 @@ pub fn engine_options(config: &Config) -> EngineOptions {
         },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..EngineOptions::default()
-    }
+    })
 }
 
 /// Listens where the settings say; port 0 means any free one.

@@ -126,7 +126,9 @@ async fn dispatch(
         compose::file_exists(&config.database)?;
     }
     let database = compose::open(&config.database)?;
-    let client = Client::new(database.store.clone()).with_catalogue(kinds(&config, &database)?);
+    let client = Client::new(database.store.clone())
+        .with_catalogue(kinds(&config, &database)?)
+        .with_keys(compose::keys(&config)?);
     match cli.command {
         Command::Enqueue(args) => enqueue::run(&client, args, printer).await,
         Command::List(args) => list::run(&client, args, printer).await,

@@ -10,14 +10,23 @@ pub struct Args {
     /// Only if it is this tenant's
     #[arg(long)]
     tenant: Option<String>,
-    /// Show its args too, which may hold messages of people
+    /// Show its args too
     #[arg(long = "args")]
     in_full: bool,
+    /// Show args and result in full, which may hold messages of people; the audit log says who asked
+    #[arg(long)]
+    reveal: bool,
 }
 
 pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> Result<(), Failure> {
     let job = client.get(args.id, args.tenant.as_deref()).await?;
     let job = job.ok_or_else(|| Failure::job_not_found(args.id))?;
-    printer.data(&JobSheet::new(job, args.in_full), JobSheet::text)?;
+    let shown = if args.reveal {
+        client.reveal(&job, "jobctl").await?
+    } else {
+        client.shown(&job)
+    };
+    let sheet = JobSheet::new(job, shown, args.in_full);
+    printer.data(&sheet, JobSheet::text)?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use windlass::engine::Shown;
 use windlass::model::AttemptRecord;
 use windlass::{JobId, JobRecord, Json, State, Timestamp};
 
@@ -73,12 +74,12 @@ impl From<JobRecord> for JobLine {
 }
 
 impl JobSheet {
-    pub(super) fn new(job: JobRecord, with_args: bool) -> Self {
+    pub(super) fn new(job: JobRecord, shown: Shown, with_args: bool) -> Self {
         Self {
-            progress: job.progress.clone(),
-            result: job.result.clone(),
+            progress: shown.progress,
+            result: shown.result,
             attempts: job.all_attempts(),
-            args: with_args.then(|| job.args.clone()),
+            args: with_args.then_some(shown.args),
             job: job.into(),
         }
     }

@@ -5,6 +5,7 @@
 
 mod error;
 mod layers;
+mod sealing;
 mod settings;
 mod unknown;
 mod validate;
@@ -38,6 +39,8 @@ pub struct Config {
     pub engine: EngineOptions,
     /// How long finished jobs are kept.
     pub retention: RetentionOptions,
+    /// Encryption at rest.
+    pub sealing: SealingOptions,
     /// Which models answer and embed.
     pub models: ModelOptions,
     /// How documents are cut.
@@ -101,6 +104,18 @@ pub struct RetentionOptions {
     pub cancelled_days: NonZeroU32,
     /// Dead ones.
     pub dead_days: NonZeroU32,
+}
+
+/// Encryption at rest.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealingOptions {
+    /// `id:key` each, the newest first; in a variable separated by commas.
+    #[serde(deserialize_with = "sealing::keys")]
+    pub keys: Vec<SecretString>,
+    /// The kinds whose args and results are sealed, if there is a key.
+    #[serde(deserialize_with = "sealing::words")]
+    pub kinds: Vec<String>,
 }
 
 /// Where settings come from, besides the defaults.

@@ -16,7 +16,7 @@ pub struct Setting {
 }
 
 /// How the names of secrets end.
-const SECRETS: [&str; 4] = ["key", "password", "secret", "token"];
+const SECRETS: [&str; 5] = ["key", "keys", "password", "secret", "token"];
 
 /// Every setting of a tree, sorted.
 pub(super) fn list(tree: &Map<String, Value>) -> Vec<Setting> {
@@ -49,7 +49,7 @@ fn told(key: &str, value: &str) -> String {
     // What stands before an `@` in a URL is a password.
     let url_with_password = value.contains("://") && value.contains('@');
     match value {
-        "" => "(not set)".to_owned(),
+        "" | "[]" => "(not set)".to_owned(),
         _ if secret || url_with_password => "(set)".to_owned(),
         shown => shown.to_owned(),
     }
@@ -63,6 +63,8 @@ mod tests {
     fn secrets_are_only_said_to_be_there() {
         assert_eq!(told("security.admin_key", "hunter2"), "(set)");
         assert_eq!(told("security.admin_key", ""), "(not set)");
+        assert_eq!(told("sealing.keys", "[k1:hunter2]"), "(set)");
+        assert_eq!(told("sealing.keys", "[]"), "(not set)");
         assert_eq!(told("database.url", "postgres://u:hunter2@db/x"), "(set)");
         assert_eq!(told("database.url", "sqlite:jobs.db"), "sqlite:jobs.db");
         assert_eq!(told("server.port", "3010"), "3010");

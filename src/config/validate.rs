@@ -32,6 +32,10 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     admin_key(config)?;
     database_url(config)?;
     engine(config)?;
+    config
+        .sealing
+        .ring()
+        .map_err(|error| Error::invalid("sealing.keys", error.to_string()))?;
     level_filter(&config.log.level)
         .map(drop)
         .map_err(|error| Error::invalid("log.level", error.to_string()))

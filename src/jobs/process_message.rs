@@ -57,6 +57,18 @@ impl Job for ProcessMessage {
         }
     }
 
+    fn redact() -> &'static [&'static str] {
+        // Who wrote, and what: bare, or in the envelope of the platform's queues.
+        &[
+            "/message/from",
+            "/message/content",
+            "/message/metadata",
+            "/message/message/from",
+            "/message/message/content",
+            "/message/message/metadata",
+        ]
+    }
+
     fn tenant(&self) -> Option<&str> {
         Some(&self.tenant_id)
     }

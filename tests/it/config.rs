@@ -46,6 +46,32 @@ fn the_defaults_alone_are_valid_and_all_shown() {
 }
 
 #[test]
+fn sealing_keys_come_as_a_list_or_a_text_and_are_never_shown() {
+    let (old, new) = (
+        "old:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=",
+        "new:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    );
+    let list = format!("[sealing]\nkeys = [\"{new}\", \"{old}\"]\n");
+    let (_folder, listed) = file(&list);
+    let text = format!("{new}, {old}");
+    let variable = environment(&[("METACHAT_JOBS__SEALING__KEYS", &text)]);
+    for sources in [listed, variable] {
+        let config = Config::load(&sources).unwrap();
+        let ring = config.sealing.ring().unwrap();
+        assert_eq!(ring.ids().collect::<Vec<_>>(), ["new", "old"]);
+        assert!(!format!("{config:?}").contains("MDEy"), "{config:?}");
+    }
+    for wrong in ["hunter2", "id:hunter2", "id:aHVudGVyMg=="] {
+        let told = refused(&environment(&[("METACHAT_JOBS__SEALING__KEYS", wrong)]));
+        assert!(told.starts_with("setting sealing.keys: key 1"), "{told}");
+        assert!(
+            !told.contains("hunter2") && !told.contains("aHVud"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn every_default_is_explained() {
     let text = include_str!("../../config/default.toml");
     let mut explained = false;
@@ -122,7 +148,9 @@ fn queues_are_the_operators_own() {
     ]))
     .unwrap();
     assert_eq!(config.engine.queues["reports"], 3);
-    let served = metachat_jobs::compose::engine_options(&config).queues;
+    let served = metachat_jobs::compose::engine_options(&config)
+        .unwrap()
+        .queues;
     assert!(served.contains(&("reports".to_owned(), 3)));
     assert!(!served.iter().any(|(name, _)| name == "delivery"));
 }

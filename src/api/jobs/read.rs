@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use windlass::engine::Shown;
 use windlass::model::{AttemptOutcome, AttemptRecord, Cursor, Filter, Page};
 use windlass::{JobId, JobRecord, Timestamp};
 
@@ -11,6 +12,8 @@ use crate::api::query::{Id, Params};
 use crate::api::schema::Guarded;
 use crate::api::{ApiState, Problem};
 
+/// Whoever holds the one key there is.
+const ADMIN: &str = "admin";
 const LARGEST_PAGE: u32 = 500;
 const DEFAULT_PAGE: u32 = 50;
 
@@ -60,7 +63,8 @@ pub(super) struct JobView {
 pub(super) struct JobDetail {
     #[serde(flatten)]
     job: JobView,
-    /// The last progress it reported.
+    /// The last progress it reported. Of this, `result` and `args`, what the kind redacts stands as
+    /// `[redacted]` and what is sealed as its size.
     #[schema(schema_with = crate::api::schema::any)]
     progress: Option<windlass::Json>,
     /// What it recorded.
@@ -68,7 +72,7 @@ pub(super) struct JobDetail {
     result: Option<windlass::Json>,
     /// Ended attempts that are kept, oldest first.
     attempts: Vec<AttemptView>,
-    /// Only if asked for: args may hold messages of people.
+    /// Only if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = crate::api::schema::any)]
     args: Option<windlass::Json>,
@@ -140,9 +144,13 @@ pub(super) struct ListParams {
 pub(super) struct ShowParams {
     /// Only if the job is this tenant's; another one's is answered as if it were not there.
     tenant: Option<String>,
-    /// Whether to show the args, which may hold messages of people.
+    /// Whether to show the args too.
     #[serde(default)]
     args: bool,
+    /// Whether to show args and results in full, opened if they are sealed: they may hold messages of
+    /// people. The audit log says who asked.
+    #[serde(default)]
+    reveal: bool,
 }
 
 /// Lists jobs, newest first.
@@ -203,7 +211,12 @@ pub(super) async fn show(
 ) -> Result<Json<JobDetail>, Problem> {
     let job = state.client.get(id, params.tenant.as_deref()).await?;
     let job = job.ok_or_else(|| Problem::job_not_found(id))?;
-    Ok(Json(JobDetail::new(job, params.args)))
+    let shown = if params.reveal {
+        state.client.reveal(&job, ADMIN).await?
+    } else {
+        state.client.shown(&job)
+    };
+    Ok(Json(JobDetail::new(job, shown, params.args)))
 }
 
 fn states(text: Option<&str>) -> Result<Vec<windlass::State>, Problem> {
@@ -239,16 +252,16 @@ fn cursor(text: Option<&str>) -> Result<Option<Cursor>, Problem> {
 }
 
 impl JobDetail {
-    fn new(job: JobRecord, with_args: bool) -> Self {
+    fn new(job: JobRecord, shown: Shown, with_args: bool) -> Self {
         Self {
-            progress: job.progress.clone(),
-            result: job.result.clone(),
+            progress: shown.progress,
+            result: shown.result,
             attempts: job
                 .all_attempts()
                 .into_iter()
                 .map(AttemptView::from)
                 .collect(),
-            args: with_args.then(|| job.args.clone()),
+            args: with_args.then_some(shown.args),
             job: job.into(),
         }
     }

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use metachat_jobs::api::{self, ApiState};
 use metachat_jobs::compose::{self, Database};
 use metachat_jobs::config::Config;
-use metachat_jobs::jobs::{self, Services};
+use metachat_jobs::jobs::Services;
 use metachat_jobs::telemetry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -39,7 +39,9 @@ impl Parts {
         compose::prepare(&database).await?;
         let services = compose::services(config, &database)?;
         let catalogue = compose::catalogue(config, &database)?;
-        let client = Client::new(database.store.clone()).with_catalogue(catalogue);
+        let client = Client::new(database.store.clone())
+            .with_catalogue(catalogue)
+            .with_keys(compose::keys(config)?);
         Ok(Self {
             database,
             services,
@@ -48,11 +50,11 @@ impl Parts {
     }
 
     fn engine(&self, config: &Config, role: Role) -> anyhow::Result<Engine<Services>> {
-        let mut options = compose::engine_options(config);
+        let mut options = compose::engine_options(config)?;
         if role == Role::Scheduler {
             options.queues.clear();
         }
-        let registry = jobs::registry(self.services.clone());
+        let registry = compose::registry(config, self.services.clone())?;
         Engine::new(self.database.store.clone(), registry, options).context("settings engine")
     }
 }

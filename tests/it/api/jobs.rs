@@ -1,7 +1,7 @@
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use windlass::State;
-use windlass::model::Conflict;
+use windlass::model::{AuditFilter, Conflict};
 
 use super::Api;
 
@@ -278,6 +278,53 @@ async fn one_job_shows_its_attempts_and_its_args_only_on_request() {
 
     let with_args = api.get(&format!("/v1/jobs/{id}?args=true")).await.json();
     assert_eq!(with_args["args"], json!({"name": "Ada"}));
+}
+
+#[tokio::test]
+async fn what_people_wrote_is_shown_only_to_who_asks_for_it_and_is_recorded() {
+    let api = Api::new();
+    let message = json!({"kind": "process_message", "args": {"tenantId": "acme", "channel": "webchat",
+        "message": {"id": "m", "conversationId": "c", "content": {"text": "hello"}}}});
+    let id = api.post("/v1/jobs", message.clone()).await.id();
+    let shown = api.get(&format!("/v1/jobs/{id}?args=true")).await.json();
+    let mut hidden = message["args"].clone();
+    hidden["message"]["content"] = json!("[redacted]");
+    assert_eq!(shown["args"]["message"], hidden["message"]);
+    assert_eq!(shown["args"]["tenantId"], "acme");
+    let every = AuditFilter::default();
+    let log = || api.client.store().audit(&every, None, 10);
+    assert!(log().await.unwrap().is_empty());
+
+    let shown = api
+        .get(&format!("/v1/jobs/{id}?args=true&reveal=true"))
+        .await
+        .json();
+    assert_eq!(shown["args"], message["args"]);
+    let entries = log().await.unwrap();
+    assert_eq!(entries.len(), 1);
+    let audit = &entries[0].audit;
+    assert_eq!((&*audit.actor, &*audit.action), ("admin", "job.reveal"));
+    assert_eq!(
+        (&*audit.subject, audit.tenant_id.as_deref()),
+        (&*format!("job/{id}"), Some("acme"))
+    );
+}
+
+#[tokio::test]
+async fn of_a_kind_nobody_knows_only_the_shape_is_shown() {
+    let api = Api::new();
+    let args = windlass::Json::parse(r#"{"who":["Ada",1]}"#).unwrap();
+    let job = windlass::NewJob::new("gone", args);
+    api.client
+        .store()
+        .enqueue(std::slice::from_ref(&job), None)
+        .await
+        .unwrap();
+    let shown = api
+        .get(&format!("/v1/jobs/{}?args=true", job.id))
+        .await
+        .json();
+    assert_eq!(shown["args"], json!({"who": ["[redacted]", "[redacted]"]}));
 }
 
 #[tokio::test]

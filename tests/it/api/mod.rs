@@ -65,6 +65,10 @@ impl Job for ProcessMessage {
     const KIND: &'static str = "process_message";
     type Services = ();
 
+    fn redact() -> &'static [&'static str] {
+        &["/message/content"]
+    }
+
     fn ordering_key(&self) -> Option<String> {
         Some(self.message.conversation_id.clone())
     }

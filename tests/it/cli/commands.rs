@@ -120,6 +120,17 @@ async fn look_after_a_job(desk: &Desk) {
     let job = desk.json(&["show", &id, "--args"]).await;
     assert_eq!(job["args"]["name"], "Ada");
 
+    let message = r#"{"tenantId":"t","channel":"webchat","message":{"id":"m","conversationId":"c",
+        "content":{"text":"hunter2"}}}"#;
+    let told = desk.run(&["enqueue", "process_message", message]).await;
+    let about = told.out.trim();
+    for (more, seen) in [("--json", false), ("--reveal", true)] {
+        let told = desk.run(&["show", about, "--args", more]).await;
+        assert_eq!(told.out.contains("hunter2"), seen, "{}", told.out);
+        assert_eq!(told.out.contains("[redacted]"), !seen, "{}", told.out);
+    }
+    assert_eq!(desk.run(&["discard", about]).await.exit, Exit::Done);
+
     let text = desk.run(&["show", &id]).await.out;
     assert!(text.contains("state         available"), "{text}");
     assert!(text.contains("correlation   c-1"), "{text}");

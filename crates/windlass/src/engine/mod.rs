@@ -40,7 +40,7 @@ pub use failure::{Permanent, RetryAfter, is_permanent, permanent, retry_after, w
 pub(crate) use inline::attempt;
 pub use job::{Committed, Job, JobOptions, Outcome};
 pub use maintenance::Retention;
-pub use redact::{REDACTED, redact};
+pub use redact::{REDACTED, Shown, redact};
 pub use registry::{Catalogue, KindInfo, Registry};
 pub use runtime::{Engine, EngineOptions, InvalidOptions};
 pub use sealing::{Content, InvalidKey, KeyRing, NoKeys, OpenError};

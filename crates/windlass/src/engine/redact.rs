@@ -4,11 +4,55 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::sealing::{Form, form, unpack};
-use crate::model::Json;
+use super::client::Client;
+#[cfg(doc)]
+use super::registry::Catalogue;
+use super::sealing::{Form, OpenError, form, unpack};
+use crate::model::{Audit, JobRecord, Json};
+use crate::store;
 
 /// What stands for a value that is hidden.
 pub const REDACTED: &str = "[redacted]";
+
+/// What may be seen of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// What it works with.
+    pub args: Json,
+    /// What it recorded.
+    pub result: Option<Json>,
+    /// The last progress it reported.
+    pub progress: Option<Json>,
+}
+
+impl Client {
+    /// A job's values as anyone may see them who may see the job: see [`Catalogue::redacted`].
+    pub fn shown(&self, job: &JobRecord) -> Shown {
+        let redacted = |json: &Json| self.catalogue().redacted(&job.kind, json);
+        Shown {
+            args: redacted(&job.args),
+            result: job.result.as_ref().map(redacted),
+            progress: job.progress.as_ref().map(redacted),
+        }
+    }
+
+    /// A job's values in full; in place of one that does not open stands why.
+    ///
+    /// Writes to the audit log who asked, before anything is shown.
+    pub async fn reveal(&self, job: &JobRecord, actor: &str) -> Result<Shown, store::Error> {
+        let audit = Audit {
+            tenant_id: job.tenant_id.clone(),
+            ..Audit::new(actor, "job.reveal", format!("job/{}", job.id))
+        };
+        self.store().record_audit(&audit, None).await?;
+        let opened = |json: Result<Json, OpenError>| json.unwrap_or_else(|e| told(&e.to_string()));
+        Ok(Shown {
+            args: opened(self.args_of(job)),
+            result: self.result_of(job).transpose().map(opened),
+            progress: job.progress.clone(),
+        })
+    }
+}
 
 /// A value with what the JSON pointers name hidden; `*` stands for any member or element. All else
 /// stays to the letter. A pointer that names nothing hides nothing.
