@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rand::Rng;
@@ -19,6 +19,9 @@ use crate::telemetry::{self, Outage};
 
 /// Most leases extended by one statement.
 const BATCH: usize = 1000;
+
+/// The longest time between two looks at what was asked to stop, while anything is held.
+const HEED: Duration = Duration::from_millis(400);
 
 #[derive(Debug)]
 struct Held {
@@ -57,10 +60,14 @@ impl Leases {
         }
     }
 
+    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Starts keeping the leases of a claim that was sent at `asked` and has just been answered.
     pub(super) fn hold(&self, jobs: Vec<ClaimedJob>, asked: Instant) -> Vec<Arc<Attempt>> {
         let answered = Instant::now();
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.lock();
         jobs.into_iter()
             .map(|job| {
                 let options = Arc::clone(
@@ -97,7 +104,7 @@ impl Leases {
 
     /// Stops keeping leases: their outcome is recorded, or they are lost.
     pub(super) fn forget(&self, leases: impl IntoIterator<Item = Lease>) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.lock();
         for lease in leases {
             if held
                 .get(&lease.job)
@@ -110,7 +117,7 @@ impl Leases {
 
     /// Tells every attempt to end because the process does.
     pub(super) fn stop_all(&self) {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.lock();
         held.values().for_each(|h| h.attempt.stop(Stop::Stopping));
     }
 
@@ -129,6 +136,27 @@ impl Leases {
             tokio::time::sleep(pause).await;
             match self.extend_due(store).await {
                 Ok(()) => outage.worked(),
+                Err(error) => outage.failed(&error),
+            }
+        }
+    }
+
+    /// Tells attempts to end that someone asked to stop, in whatever process, until the end of the
+    /// process. Heartbeats tell as well, only later.
+    pub(super) async fn heed(&self, store: &dyn Store, worker: &str) {
+        let mut outage = Outage::new("cancel requests");
+        loop {
+            let pause = HEED.mul_f64(rand::rng().random_range(0.8..1.0));
+            tokio::time::sleep(pause).await;
+            if self.lock().is_empty() {
+                continue;
+            }
+            match store.cancel_requests(worker).await {
+                Ok(leases) => {
+                    outage.worked();
+                    let told: Vec<Beat> = leases.into_iter().map(Beat::CancelRequested).collect();
+                    self.tell(&told);
+                }
                 Err(error) => outage.failed(&error),
             }
         }
@@ -153,7 +181,7 @@ impl Leases {
 
     fn due(&self) -> HashMap<Duration, Vec<Lease>> {
         let now = Instant::now();
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.lock();
         let mut due: HashMap<Duration, Vec<Lease>> = HashMap::new();
         for h in held.values().filter(|h| h.renew_at <= now) {
             due.entry(h.lasts).or_default().push(h.attempt.job.lease());
@@ -162,12 +190,19 @@ impl Leases {
     }
 
     fn extended(&self, leases: &[Lease], asked: Instant, beats: &[Beat]) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.lock();
         for lease in leases {
             if let Some(h) = held.get_mut(&lease.job) {
                 h.renew_at = asked + h.lasts / 3;
             }
         }
+        drop(held);
+        self.tell(beats);
+    }
+
+    /// Passes on what the store says about leases.
+    fn tell(&self, beats: &[Beat]) {
+        let mut held = self.lock();
         for beat in beats {
             let (lease, why) = match *beat {
                 Beat::Lost(lease) => (lease, Stop::LeaseLost),

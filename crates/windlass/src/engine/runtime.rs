@@ -181,8 +181,10 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         let catalogue = registry.catalogue();
         let leases = Arc::new(Leases::new(options.lease, &catalogue, client));
         let keeper = {
-            let (store, leases) = (Arc::clone(&store), Arc::clone(&leases));
-            AbortOnDropHandle::new(tokio::spawn(async move { leases.keep(&*store).await }))
+            let (store, leases, id) = (Arc::clone(&store), Arc::clone(&leases), id.clone());
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                tokio::join!(leases.keep(&*store), leases.heed(&*store, &id))
+            }))
         };
         let (outcomes, backlog) = mpsc::channel(BACKLOG);
         let (give_up, give_up_at) = watch::channel(None);

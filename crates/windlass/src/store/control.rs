@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Error;
-use crate::model::{Audit, AuditEntry, AuditFilter, Json, Setting, Timestamp};
+use crate::model::{Audit, AuditEntry, AuditFilter, Json, Lease, Setting, Timestamp};
 
 /// Changes one setting.
 #[derive(Debug, Clone)]
@@ -53,6 +53,10 @@ pub trait Control: Debug + Send + Sync + 'static {
     /// between is then seen again, and never missed.
     async fn settings_version(&self) -> Result<i64, Error>;
 
+    /// Leases that a worker holds and whose jobs were asked to stop, up to [`MAX_CANCEL_REQUESTS`].
+    /// Cheap enough to ask several times a second: it looks at nothing else.
+    async fn cancel_requests(&self, worker: &str) -> Result<Vec<Lease>, Error>;
+
     /// Adds to the audit log what needs no other change of the store.
     async fn record_audit(&self, audit: &Audit, now: Option<Timestamp>) -> Result<(), Error>;
 
@@ -72,6 +76,9 @@ pub trait Control: Debug + Send + Sync + 'static {
         now: Option<Timestamp>,
     ) -> Result<u64, Error>;
 }
+
+/// How many leases [`Control::cancel_requests`] tells of at once.
+pub const MAX_CANCEL_REQUESTS: u32 = 1000;
 
 /// The largest page of the audit log.
 pub(super) const MAX_AUDIT_PAGE: u32 = 1000;

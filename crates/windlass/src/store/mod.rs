@@ -28,7 +28,7 @@ pub mod postgres;
 pub mod sqlite;
 mod wake;
 
-pub use control::{ChangeSetting, Control, SettingChanged};
+pub use control::{ChangeSetting, Control, MAX_CANCEL_REQUESTS, SettingChanged};
 pub use error::Error;
 pub use flows::Flows;
 pub use wake::{Wake, WakeReceiver, Waker};

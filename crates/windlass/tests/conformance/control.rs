@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windlass::Json;
-use windlass::model::{Audit, AuditEntry, AuditFilter, Setting};
+use windlass::model::{Audit, AuditEntry, AuditFilter, Setting, Verdict};
 use windlass::store::{ChangeSetting, Error, SettingChanged};
 
-use crate::fixture::{Fixture, at_once};
+use crate::fixture::{Fixture, at_once, job, job_with};
 
 fn json(text: &str) -> Json {
     Json::parse(text).unwrap()
@@ -311,4 +311,23 @@ pub(crate) async fn retention_takes_the_oldest_of_the_log(fx: &Fixture) {
     assert_eq!(left, ["job/4", "job/3", "job/2"]);
     assert_eq!(fx.store.prune_audit(day * 2, 10, now).await.unwrap(), 1);
     assert_eq!(whole_log(fx).await.len(), 2);
+}
+
+pub(crate) async fn wishes_to_cancel_are_told_to_whoever_runs_the_job(fx: &Fixture) {
+    let asked = async |worker| fx.other.cancel_requests(worker).await.unwrap();
+    let (mine, kept) = (fx.add(job()).await, fx.add(job()).await);
+    let waiting = fx.add(job_with(|job| job.queue = "elsewhere".into())).await;
+    let leases = fx.claim(10).await;
+    let lease = |id| leases.iter().find(|job| job.id == id).unwrap().lease();
+    assert_eq!(asked("worker").await, []);
+    for id in [mine, waiting] {
+        fx.store.cancel(id, None, Some(fx.now())).await.unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(asked("worker").await, [lease(mine)], "until it has ended");
+    }
+    assert_eq!(asked("another").await, []);
+    fx.end(lease(mine), Verdict::Cancel).await;
+    fx.complete(lease(kept)).await;
+    assert_eq!(asked("worker").await, []);
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windlass::model::{
-    AttemptError, AttemptOutcome, AttemptRecord, Finish, JobId, Lease, MAX_ATTEMPT_RECORDS,
-    Recorded, RunAt, State, Verdict,
+    AttemptError, AttemptOutcome, AttemptRecord, ClaimedJob, Conflict, Finish, JobId, Lease,
+    MAX_ATTEMPT_RECORDS, Recorded, RunAt, State, Unique, Verdict,
 };
+use windlass::store::Changed;
 use windlass::{JobRecord, NewJob};
 
 use crate::fixture::{Fixture, LEASE, at_once, ended, job, job_with, json};
@@ -456,6 +457,88 @@ pub(crate) async fn a_wish_to_cancel_ends_with_the_attempt(fx: &Fixture) {
     );
 }
 
+pub(crate) async fn a_wish_to_cancel_outlives_every_way_to_come_back(fx: &Fixture) {
+    let later = fx.now() + SECOND * 60;
+    for (verdict, attempt) in [
+        (Verdict::Retry { at: later }, 1),
+        (Verdict::Snooze { until: later }, 0),
+        (Verdict::Release, 0),
+    ] {
+        let (before, lease) = running(fx).await;
+        let wish = fx.store.cancel(before.id, None, Some(fx.now())).await;
+        assert_eq!(wish.unwrap(), Changed::Asked);
+        let finish = ended(lease, verdict.clone());
+        let outcome = finish.outcome;
+        assert_eq!(
+            fx.finish(finish.clone()).await,
+            Recorded::Yes,
+            "{verdict:?}"
+        );
+        let expected = JobRecord {
+            state: State::Cancelled,
+            attempt,
+            finished_at: Some(fx.now()),
+            lease_expires_at: None,
+            attempts: vec![first_attempt(fx, outcome)],
+            ..before.clone()
+        };
+        assert_eq!(fx.get(before.id).await, expected, "{verdict:?}");
+        assert_eq!(fx.finish(finish).await, Recorded::LeaseLost);
+    }
+}
+
+pub(crate) async fn a_wish_to_cancel_undoes_no_success_and_no_death(fx: &Fixture) {
+    for (verdict, state) in [
+        (Verdict::Complete { result: None }, State::Completed),
+        (Verdict::Dead, State::Dead),
+    ] {
+        let (before, lease) = running(fx).await;
+        let wish = fx.store.cancel(before.id, None, Some(fx.now())).await;
+        assert_eq!(wish.unwrap(), Changed::Asked);
+        fx.end(lease, verdict).await;
+        assert_eq!(fx.state(before.id).await, state);
+    }
+}
+
+pub(crate) async fn what_is_cancelled_on_its_way_back_frees_its_line_and_key(fx: &Fixture) {
+    let ordered = || {
+        job_with(|job| {
+            job.ordering_key = Some("line".into());
+            job.unique = Some(Unique {
+                key: "key".into(),
+                window: None,
+                conflict: Conflict::Reject,
+            });
+        })
+    };
+    let first = fx.add(ordered()).await;
+    let second = fx
+        .add(NewJob {
+            unique: None,
+            ..ordered()
+        })
+        .await;
+    // It comes back in the same call, as nobody asked it to stop.
+    let other = fx.add(job()).await;
+    let leases: Vec<Lease> = fx.claim(10).await.iter().map(ClaimedJob::lease).collect();
+    assert_eq!(leases.len(), 2);
+    let wish = fx.store.cancel(first, None, Some(fx.now())).await;
+    assert_eq!(wish.unwrap(), Changed::Asked);
+    let released: Vec<Finish> = leases
+        .iter()
+        .map(|lease| ended(*lease, Verdict::Release))
+        .collect();
+    assert_eq!(fx.finish_all(&released).await, [Recorded::Yes; 2]);
+    assert_eq!(fx.state(first).await, State::Cancelled);
+    assert_eq!(fx.state(other).await, State::Available);
+    assert_eq!(fx.state(second).await, State::Available);
+    fx.add(NewJob {
+        ordering_key: None,
+        ..ordered()
+    })
+    .await;
+}
+
 pub(crate) async fn progress_is_kept_with_the_job(fx: &Fixture) {
     let (before, lease) = running(fx).await;
     for progress in [json("[1,3]"), json(r#"{"done": 2.50}"#)] {
@@ -488,10 +571,10 @@ pub(crate) async fn a_finished_job_keeps_what_it_was(fx: &Fixture) {
         job.correlation_id = Some("c".into());
         job.trace_parent = Some("t".into());
         job.ordering_key = Some("o".into());
-        job.unique = Some(windlass::model::Unique {
+        job.unique = Some(Unique {
             key: "u".into(),
             window: Some(SECOND),
-            conflict: windlass::model::Conflict::Reject,
+            conflict: Conflict::Reject,
         });
     });
     let id: JobId = fx.add(job).await;

@@ -161,6 +161,9 @@ macro_rules! store_conformance {
                 no_ends_are_no_fault,
                 of_twenty_ends_at_once_one_counts,
                 a_wish_to_cancel_ends_with_the_attempt,
+                a_wish_to_cancel_outlives_every_way_to_come_back,
+                a_wish_to_cancel_undoes_no_success_and_no_death,
+                what_is_cancelled_on_its_way_back_frees_its_line_and_key,
                 progress_is_kept_with_the_job,
                 a_mebibyte_of_result_comes_back,
                 a_finished_job_keeps_what_it_was,
@@ -267,6 +270,7 @@ macro_rules! store_conformance {
                 the_log_is_searched_by_each_field,
                 pages_of_the_log_add_up,
                 retention_takes_the_oldest_of_the_log,
+                wishes_to_cancel_are_told_to_whoever_runs_the_job,
             }
             checkpoints {
                 comes_with_every_later_claim,

@@ -65,8 +65,9 @@ impl Data {
             if !matches!(finish.verdict, Verdict::Complete { .. }) {
                 append_attempt(job, finish.outcome, finish.error.clone(), now);
             }
+            let asked_to_stop = job.cancel_requested_at.is_some();
             end_lease(job);
-            apply(job, &finish.verdict, now);
+            apply(job, &finish.verdict, asked_to_stop, now);
         });
         Recorded::Yes
     }
@@ -95,8 +96,15 @@ pub(super) fn end(job: &mut JobRecord, state: State, now: Timestamp) {
     job.finished_at = Some(now);
 }
 
-fn apply(job: &mut JobRecord, verdict: &Verdict, now: Timestamp) {
+/// A job that was asked to stop does not come back: it is cancelled instead.
+fn apply(job: &mut JobRecord, verdict: &Verdict, asked_to_stop: bool, now: Timestamp) {
+    if matches!(verdict, Verdict::Snooze { .. } | Verdict::Release) {
+        job.attempt -= 1;
+    }
     match verdict {
+        Verdict::Retry { .. } | Verdict::Snooze { .. } | Verdict::Release if asked_to_stop => {
+            end(job, State::Cancelled, now);
+        }
         Verdict::Complete { result } => {
             job.result.clone_from(result);
             end(job, State::Completed, now);
@@ -108,12 +116,8 @@ fn apply(job: &mut JobRecord, verdict: &Verdict, now: Timestamp) {
         Verdict::Snooze { until } => {
             job.state = State::Scheduled;
             job.run_at = *until;
-            job.attempt -= 1;
         }
-        Verdict::Release => {
-            job.state = State::Available;
-            job.attempt -= 1;
-        }
+        Verdict::Release => job.state = State::Available,
         Verdict::Cancel => end(job, State::Cancelled, now),
         Verdict::Dead => end(job, State::Dead, now),
     }

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::super::control::MAX_AUDIT_PAGE;
+use super::super::control::{MAX_AUDIT_PAGE, MAX_CANCEL_REQUESTS};
 use super::super::{ChangeSetting, Control, Error, SettingChanged};
 use super::{Data, MemoryStore};
-use crate::model::{Audit, AuditEntry, AuditFilter, Setting, Timestamp};
+use crate::model::{Audit, AuditEntry, AuditFilter, JobRecord, Lease, Setting, Timestamp};
 
 #[derive(Debug, Default)]
 pub(super) struct Controls {
@@ -96,6 +96,20 @@ impl Control for MemoryStore {
 
     async fn settings_version(&self) -> Result<i64, Error> {
         Ok(self.at(None, |data, _| data.controls.version))
+    }
+
+    async fn cancel_requests(&self, worker: &str) -> Result<Vec<Lease>, Error> {
+        Ok(self.at(None, |data, _| {
+            let asked = |job: &&JobRecord| {
+                job.cancel_requested_at.is_some() && job.worker.as_deref() == Some(worker)
+            };
+            let jobs = data.jobs.iter().filter(asked);
+            let lease = |job: &JobRecord| Lease {
+                job: job.id,
+                claim_no: job.claim_no,
+            };
+            jobs.map(lease).take(MAX_CANCEL_REQUESTS as usize).collect()
+        }))
     }
 
     async fn record_audit(&self, audit: &Audit, now: Option<Timestamp>) -> Result<(), Error> {

@@ -9,8 +9,8 @@ use sqlx::{PgConnection, Row};
 use super::lane::{run, transaction};
 use super::rows::{self, Time};
 use super::{Error, PgStore, sql};
-use crate::model::{Audit, AuditEntry, AuditFilter, Json, Setting, Timestamp};
-use crate::store::control::MAX_AUDIT_PAGE;
+use crate::model::{Audit, AuditEntry, AuditFilter, Json, Lease, Setting, Timestamp};
+use crate::store::control::{MAX_AUDIT_PAGE, MAX_CANCEL_REQUESTS};
 use crate::store::{ChangeSetting, Control, SettingChanged};
 
 #[async_trait]
@@ -38,6 +38,19 @@ impl Control for PgStore {
             Ok(sqlx::query_scalar(sql::SETTINGS_VERSION)
                 .fetch_one(connection)
                 .await?)
+        })
+    }
+
+    async fn cancel_requests(&self, worker: &str) -> Result<Vec<Lease>, Error> {
+        run!(self.shared.leases, |connection| {
+            sqlx::query(sql::CANCEL_REQUESTS)
+                .bind(worker)
+                .bind(i64::from(MAX_CANCEL_REQUESTS))
+                .fetch_all(connection)
+                .await?
+                .iter()
+                .map(lease)
+                .collect()
         })
     }
 
@@ -156,6 +169,13 @@ pub(super) async fn record(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+fn lease(row: &PgRow) -> Result<Lease, Error> {
+    Ok(Lease {
+        job: rows::id(row, 0)?,
+        claim_no: row.try_get(1)?,
+    })
 }
 
 fn setting(row: &PgRow) -> Result<Setting, Error> {

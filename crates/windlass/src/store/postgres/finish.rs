@@ -57,10 +57,18 @@ impl Shared {
                 .retain(|finish| !written.leases.contains(&finish.lease));
         }
         if !batch.is_empty() {
-            let rest = transaction!(self.finishes, |connection| write(connection, &batch, now)
-                .await)?;
-            written.leases.extend(rest.leases);
-            written.freed = rest.freed;
+            written.add(transaction!(self.finishes, |connection| write(
+                connection, &batch, now
+            )
+            .await)?);
+            batch.keep_wished(&written);
+            if !batch.is_empty() {
+                // A transaction of its own: their lines must be locked before any row is.
+                written.add(transaction!(self.finishes, |connection| grant(
+                    connection, &batch, now
+                )
+                .await)?);
+            }
         }
         self.freed(&written.freed);
         Ok(answers(finishes, written.leases))
@@ -75,8 +83,13 @@ impl Shared {
         now: Option<Timestamp>,
     ) -> Result<Recorded, Error> {
         let connection = super::connection(tx, "finish in another store's transaction")?;
-        let batch = Batch::new(std::slice::from_ref(finish));
-        let written = write(connection, &batch, now.map(rows::time)).await?;
+        let now = now.map(rows::time);
+        let mut batch = Batch::new(std::slice::from_ref(finish));
+        let mut written = write(connection, &batch, now).await?;
+        batch.keep_wished(&written);
+        if !batch.is_empty() {
+            written.add(grant(connection, &batch, now).await?);
+        }
         super::notify::send(
             connection,
             written.freed.iter().map(|freed| freed.queue.as_str()),
@@ -115,6 +128,14 @@ impl<'a> Batch<'a> {
             part.sort_unstable_by_key(|finish| finish.lease.job);
         }
         batch
+    }
+
+    /// Leaves only what should be put back and was not: its lease is lost, or it was asked to stop.
+    fn keep_wished(&mut self, written: &Written) {
+        self.completed.clear();
+        self.set_aside.clear();
+        self.put_back
+            .retain(|finish| !written.leases.contains(&finish.lease));
     }
 
     fn is_plain(&self) -> bool {
@@ -157,9 +178,24 @@ async fn write(
     }
     complete(connection, &batch.completed, true, now, &mut written).await?;
     put_back(connection, &batch.put_back, now, &mut written).await?;
-    set_aside(connection, &batch.set_aside, now, &mut written).await?;
+    set_aside(connection, &batch.set_aside, false, now, &mut written).await?;
     let next = lines::hand_on(connection, &written.lines, now).await?;
     written.freed.extend(next);
+    release(connection, &written).await?;
+    Ok(written)
+}
+
+/// Cancels those that should be put back but were asked to stop.
+async fn grant(
+    connection: &mut PgConnection,
+    batch: &Batch<'_>,
+    now: Option<Time>,
+) -> Result<Written, Error> {
+    let mut written = Written::default();
+    let (ids, _) = leases(&batch.put_back);
+    lines::lock(connection, &ids).await?;
+    set_aside(connection, &batch.put_back, true, now, &mut written).await?;
+    written.freed = lines::hand_on(connection, &written.lines, now).await?;
     release(connection, &written).await?;
     Ok(written)
 }
@@ -196,6 +232,7 @@ async fn complete(
 async fn set_aside(
     connection: &mut PgConnection,
     finishes: &[&Finish],
+    only_wished: bool,
     now: Option<Time>,
     written: &mut Written,
 ) -> Result<(), Error> {
@@ -206,22 +243,33 @@ async fn set_aside(
     let states: Vec<&str> = finishes
         .iter()
         .map(|finish| match finish.verdict {
-            Verdict::Cancel => "cancelled",
-            _ => "dead",
+            Verdict::Dead => "dead",
+            _ => "cancelled",
         })
         .collect();
+    let given_back: Vec<i16> = finishes.iter().map(|finish| given_back(finish)).collect();
     let (outcomes, errors) = ends(finishes)?;
     let ended = sqlx::query(sql::SET_ASIDE)
         .bind(ids)
         .bind(claims)
         .bind(states)
+        .bind(given_back)
         .bind(outcomes)
         .bind(errors)
         .bind(MOST_RECORDS)
         .bind(now)
+        .bind(only_wished)
         .fetch_all(connection)
         .await?;
     written.ended(&ended)
+}
+
+/// How many attempts such an end gives back.
+const fn given_back(finish: &Finish) -> i16 {
+    match finish.verdict {
+        Verdict::Snooze { .. } | Verdict::Release => 1,
+        _ => 0,
+    }
 }
 
 async fn put_back(
@@ -234,16 +282,16 @@ async fn put_back(
         return Ok(());
     }
     let (ids, claims) = leases(finishes);
-    let (mut states, mut times, mut given_back) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut states, mut times, mut attempts) = (Vec::new(), Vec::new(), Vec::new());
     for finish in finishes {
-        let (state, time, attempts) = match finish.verdict {
-            Verdict::Retry { at } => ("retryable", Some(at), 0_i16),
-            Verdict::Snooze { until } => ("scheduled", Some(until), 1),
-            _ => ("available", None, 1),
+        let (state, time) = match finish.verdict {
+            Verdict::Retry { at } => ("retryable", Some(at)),
+            Verdict::Snooze { until } => ("scheduled", Some(until)),
+            _ => ("available", None),
         };
         states.push(state);
         times.push(time.map(rows::time));
-        given_back.push(attempts);
+        attempts.push(given_back(finish));
     }
     let (outcomes, errors) = ends(finishes)?;
     let rows = sqlx::query(sql::RESCHEDULE)
@@ -251,7 +299,7 @@ async fn put_back(
         .bind(claims)
         .bind(states)
         .bind(times)
-        .bind(given_back)
+        .bind(attempts)
         .bind(outcomes)
         .bind(errors)
         .bind(MOST_RECORDS)
@@ -289,6 +337,11 @@ async fn release(connection: &mut PgConnection, written: &Written) -> Result<(),
 }
 
 impl Written {
+    fn add(&mut self, other: Self) {
+        self.leases.extend(other.leases);
+        self.freed.extend(other.freed);
+    }
+
     fn ended(&mut self, rows: &[PgRow]) -> Result<(), Error> {
         for row in rows {
             let lease = lease(row)?;

@@ -12,6 +12,7 @@ statements! {
     AUDIT = "audit";
     BEAT_WORKER = "beat_worker";
     CHECKPOINT = "checkpoint";
+    CANCEL_REQUESTS = "cancel_requests";
     CLAIM = "claim";
     COMPLETE = "complete";
     CREATE_SCHEMA = "create_schema";

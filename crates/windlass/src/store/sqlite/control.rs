@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::super::control::MAX_AUDIT_PAGE;
+use super::super::control::{MAX_AUDIT_PAGE, MAX_CANCEL_REQUESTS};
 use super::super::{ChangeSetting, Control, Error, SettingChanged};
 use super::rows::{self, micros};
 use super::{SqliteStore, at, timed};
 use crate::db;
-use crate::model::{Audit, AuditEntry, AuditFilter, Json, Setting, Timestamp};
+use crate::model::{Audit, AuditEntry, AuditFilter, Json, Lease, Setting, Timestamp};
 
 const SETTING: &str = include_str!("sql/setting.sql");
 const SETTINGS: &str = include_str!("sql/settings.sql");
@@ -19,6 +19,7 @@ const SETTINGS_VERSION: &str = include_str!("sql/settings_version.sql");
 const ADVANCE_SETTINGS: &str = include_str!("sql/advance_settings.sql");
 const PUT_SETTING: &str = include_str!("sql/put_setting.sql");
 const DELETE_SETTING: &str = include_str!("sql/delete_setting.sql");
+const CANCEL_REQUESTS: &str = include_str!("sql/cancel_requests.sql");
 const AUDIT: &str = include_str!("sql/audit.sql");
 const RECORD_AUDIT: &str = include_str!("sql/record_audit.sql");
 const PRUNE_AUDIT: &str = include_str!("sql/prune_audit.sql");
@@ -44,6 +45,18 @@ impl Control for SqliteStore {
         timed(async {
             let version = sqlx::query_scalar(SETTINGS_VERSION);
             Ok(version.fetch_one(self.db.readers()).await?)
+        })
+        .await
+    }
+
+    async fn cancel_requests(&self, worker: &str) -> Result<Vec<Lease>, Error> {
+        timed(async {
+            let rows = sqlx::query(CANCEL_REQUESTS)
+                .bind(worker)
+                .bind(MAX_CANCEL_REQUESTS)
+                .fetch_all(self.db.readers())
+                .await?;
+            rows.iter().map(lease).collect()
         })
         .await
     }
@@ -164,6 +177,13 @@ pub(super) async fn record(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+fn lease(row: &SqliteRow) -> Result<Lease, Error> {
+    Ok(Lease {
+        job: rows::id(row, "id")?,
+        claim_no: row.try_get("claim_no")?,
+    })
 }
 
 fn setting(row: &SqliteRow) -> Result<Setting, Error> {

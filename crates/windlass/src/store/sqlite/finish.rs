@@ -143,6 +143,7 @@ struct Fence {
 struct Running {
     attempt: Attempt,
     queue: String,
+    asked_to_stop: bool,
 }
 
 impl Fence {
@@ -174,6 +175,7 @@ fn running(row: &SqliteRow) -> Result<Running, Error> {
     Ok(Running {
         attempt: rows::attempt(row)?,
         queue: row.try_get("queue")?,
+        asked_to_stop: row.try_get("cancel_requested")?,
     })
 }
 
@@ -188,6 +190,12 @@ impl Outcomes<'_> {
             Verdict::Release => (State::Available, None, Some(number - 1)),
             Verdict::Cancel => (State::Cancelled, None, None),
             Verdict::Dead => (State::Dead, None, None),
+        };
+        // A job that was asked to stop does not come back: it is cancelled instead.
+        let (state, run_at) = if running.asked_to_stop && !state.is_finished() {
+            (State::Cancelled, None)
+        } else {
+            (state, run_at)
         };
         let history = running
             .attempt

@@ -17,7 +17,7 @@ macro_rules! plans {
 }
 
 const BY_INDEX: &[(&str, &str)] = plans![
-    "cancel" "checkpoint" "claim" "claim_due" "complete" "complete_plain" "enqueue" "enqueue_lines"
+    "cancel" "cancel_requests" "checkpoint" "claim" "claim_due" "complete" "complete_plain" "enqueue" "enqueue_lines"
     "expired" "fence" "get"
     "heartbeat" "known" "list" "next_due" "progress" "prune" "queue_stats" "queues" "replace"
     "requeue" "reschedule" "unblock" "unique_expire" "unique_holder" "unique_release"

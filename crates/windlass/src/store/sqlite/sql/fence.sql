@@ -9,7 +9,8 @@ select
     jobs.claim_no,
     jobs.worker,
     jobs.claimed_at,
-    jobs.attempts
+    jobs.attempts,
+    jobs.cancel_requested_at is not null as cancel_requested
 from jsonb_each(?1) as wanted
 left join jobs on jobs.id = unhex(wanted.value ->> 0, '-')
 and jobs.claim_no = wanted.value ->> 1
