@@ -5,6 +5,7 @@ use serde_json::Value;
 use windlass::Timestamp;
 use windlass::db::Tx;
 
+use super::analytics::Analytics;
 use super::conversations::{Message, NewConversation};
 use super::documents::{NewChunkRow, NewDocumentRow};
 use super::metrics::MessageMetric;
@@ -21,7 +22,7 @@ use super::{ChannelType, Error};
 /// Reads of a tenant's rows see what is committed; writes join `tx`. A write that finds its row
 /// missing is [`Error::NotFound`], unless it returns whether it found it.
 #[async_trait]
-pub(super) trait Repository: fmt::Debug + Send + Sync {
+pub(super) trait Repository: Analytics + fmt::Debug + Send + Sync {
     async fn prepare(&self, keep: bool) -> Result<Prepared, Error>;
     async fn enter(&self, tx: &mut Tx, tenant: &str) -> Result<(), Error>;
 

@@ -1,5 +1,6 @@
 //! The platform's data in PostgreSQL.
 
+mod analytics;
 mod schema;
 mod sql;
 

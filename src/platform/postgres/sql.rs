@@ -7,6 +7,8 @@ macro_rules! statements {
 }
 
 statements! {
+    AGGREGATE_DAYS = "aggregate_days";
+    ANALYTICS = "analytics";
     CHANNEL = "channel";
     COLUMNS = "columns";
     CONVERSATION = "conversation";
@@ -27,6 +29,8 @@ statements! {
     INSERT_MESSAGE = "insert_message";
     INSERT_METRIC = "insert_metric";
     KEYWORD = "keyword";
+    KNOWN_TENANTS = "known_tenants";
+    LAST_AGGREGATED = "last_aggregated";
     LOCK_CONVERSATION = "lock_conversation";
     LOCK_DOCUMENT = "lock_document";
     MARK_PROCESSING = "mark_processing";
@@ -35,6 +39,7 @@ statements! {
     NEAREST_EXACT = "nearest_exact";
     OPEN_CHANNELS = "open_channels";
     PREPARE_LOCK = "prepare_lock";
+    PRUNE_METRICS = "prune_metrics";
     REPLACE_CONTENT = "replace_content";
     SEARCH_WIDTH = "search_width";
     SET_CONVERSATION_STATUS = "set_conversation_status";

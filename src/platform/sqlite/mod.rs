@@ -1,5 +1,6 @@
 //! The platform's data in SQLite.
 
+mod analytics;
 mod schema;
 mod search;
 mod sql;

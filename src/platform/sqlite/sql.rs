@@ -7,6 +7,8 @@ macro_rules! statements {
 }
 
 statements! {
+    AGGREGATE_DAYS = "aggregate_days";
+    ANALYTICS = "analytics";
     CHANNEL = "channel";
     COLUMNS = "columns";
     CONVERSATION = "conversation";
@@ -24,12 +26,16 @@ statements! {
     INSERT_MESSAGE = "insert_message";
     INSERT_METRIC = "insert_metric";
     KEYWORD = "keyword";
+    KNOWN_TENANTS = "known_tenants";
+    LAST_AGGREGATED = "last_aggregated";
     LOCK_CONVERSATION = "lock_conversation";
     LOCK_DOCUMENT = "lock_document";
     MARK_PROCESSING = "mark_processing";
     MESSAGES = "messages";
     NEAREST = "nearest";
+    OLD_METRICS = "old_metrics";
     OPEN_CHANNELS = "open_channels";
+    PRUNE_METRICS = "prune_metrics";
     REPLACE_CONTENT = "replace_content";
     SET_CONVERSATION_STATUS = "set_conversation_status";
     SET_EXTERNAL_ID = "set_external_id";
