@@ -321,6 +321,16 @@ const PLATFORM: Dialects = Dialects {
             why: "SQLite has one writer",
         },
         Only {
+            dialect: "postgres",
+            names: &["partitioned", "name_month", "month_exists", "add_month"],
+            why: "SQLite has no partitions",
+        },
+        Only {
+            dialect: "sqlite",
+            names: &["old_metrics"],
+            why: "a statement that deletes cannot say what it left; PostgreSQL's `prune_metrics` does both",
+        },
+        Only {
             dialect: "sqlite",
             names: &["hit"],
             why: "the scan finds ids first; on PostgreSQL the search returns the whole hit",

@@ -2,11 +2,15 @@
 //!
 //! A job is added in two places: its file, and its line in [`registry`].
 
+mod aggregate_analytics;
+mod aggregate_tenant;
 mod deliver_message;
 mod failure;
 mod ingest_document;
+mod maintain_partitions;
 mod normalized;
 mod process_message;
+mod prune_message_metrics;
 mod retrieval;
 
 use std::sync::Arc;
@@ -18,10 +22,14 @@ use crate::services::chunking::Chunker;
 use crate::services::events::Events;
 use crate::services::models::Models;
 
+pub use aggregate_analytics::AggregateAnalytics;
+pub use aggregate_tenant::AggregateTenant;
 pub use deliver_message::DeliverMessage;
 pub use ingest_document::IngestDocument;
+pub use maintain_partitions::MaintainPartitions;
 pub use normalized::{MessageKind, NormalizedMessage};
 pub use process_message::ProcessMessage;
+pub use prune_message_metrics::PruneMessageMetrics;
 
 /// What jobs work with.
 #[derive(Debug, Clone)]
@@ -42,4 +50,8 @@ pub fn registry(services: Services) -> Registry<Services> {
         .register::<ProcessMessage>()
         .register::<DeliverMessage>()
         .register::<IngestDocument>()
+        .register::<AggregateAnalytics>()
+        .register::<AggregateTenant>()
+        .register::<PruneMessageMetrics>()
+        .register::<MaintainPartitions>()
 }

@@ -91,7 +91,7 @@ pub struct Pruned {
     pub next: MetricCursor,
 }
 
-/// What one dialect does for the figures, as [`super::repository::Repository`] does for the rest.
+/// What one dialect does for the figures and the upkeep, as [`super::repository::Repository`] does for the rest.
 #[async_trait]
 pub(super) trait Analytics {
     async fn known_tenants(&self) -> Result<Vec<KnownTenant>, Error>;
@@ -111,6 +111,9 @@ pub(super) trait Analytics {
         after: MetricCursor,
         limit: u32,
     ) -> Result<Pruned, Error>;
+    async fn is_partitioned(&self, table: &'static str) -> Result<bool, Error>;
+    /// Whether the month that begins on `first` was missing.
+    async fn add_month(&self, table: &'static str, first: NaiveDate) -> Result<bool, Error>;
 }
 
 impl Platform {

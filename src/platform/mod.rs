@@ -12,6 +12,7 @@ mod error;
 mod events;
 mod ids;
 mod metrics;
+mod partitions;
 mod postgres;
 mod private;
 mod repository;
@@ -37,6 +38,7 @@ pub use documents::{
 pub use error::Error;
 pub use events::NewEvent;
 pub use metrics::MessageMetric;
+pub use partitions::PARTITIONED;
 pub use private::Private;
 pub use schema::Prepared;
 pub use search::{EMBEDDING_DIMENSIONS, Hit};

@@ -45,6 +45,7 @@ pub async fn upkeep(handle: PrometheusHandle, stop: CancellationToken) {
 
 fn describe() {
     windlass::telemetry::describe();
+    super::analytics::describe();
     super::http::describe();
     super::messages::describe();
 }

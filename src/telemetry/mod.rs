@@ -4,6 +4,7 @@
 //! constant of this room (the engine's are in `windlass::telemetry`). Message bodies, args and
 //! secrets never get here.
 
+pub mod analytics;
 pub mod http;
 mod log;
 pub mod messages;

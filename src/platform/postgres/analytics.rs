@@ -1,13 +1,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::types::chrono::NaiveDate;
+use sqlx::types::chrono::{NaiveDate, NaiveTime};
 use windlass::Timestamp;
 use windlass::db::Tx;
 
+use super::super::Error;
 use super::super::analytics::{Analytics, DailyFigures, Days, KnownTenant, MetricCursor, Pruned};
 use super::super::rows::{duration_millis, timestamp};
-use super::super::Error;
 use super::{PostgresRepository, instant, of, sql};
 
 #[async_trait]
@@ -79,5 +79,32 @@ impl Analytics for PostgresRepository {
                 _ => after,
             },
         })
+    }
+
+    async fn is_partitioned(&self, table: &'static str) -> Result<bool, Error> {
+        Ok(sqlx::query_scalar(sql::PARTITIONED)
+            .bind(table)
+            .fetch_one(self.db.pool())
+            .await?)
+    }
+
+    async fn add_month(&self, table: &'static str, first: NaiveDate) -> Result<bool, Error> {
+        let there: bool = sqlx::query_scalar(sql::MONTH_EXISTS)
+            .bind(table)
+            .bind(first.and_time(NaiveTime::MIN))
+            .fetch_one(self.db.pool())
+            .await?;
+        if there {
+            return Ok(false);
+        }
+        let mut tx = self.db.pool().begin().await?;
+        sqlx::query(sql::NAME_MONTH)
+            .bind(table)
+            .bind(first.to_string())
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(sql::ADD_MONTH).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 }

@@ -7,6 +7,7 @@ macro_rules! statements {
 }
 
 statements! {
+    ADD_MONTH = "add_month";
     AGGREGATE_DAYS = "aggregate_days";
     ANALYTICS = "analytics";
     CHANNEL = "channel";
@@ -35,9 +36,12 @@ statements! {
     LOCK_DOCUMENT = "lock_document";
     MARK_PROCESSING = "mark_processing";
     MESSAGES = "messages";
+    MONTH_EXISTS = "month_exists";
+    NAME_MONTH = "name_month";
     NEAREST = "nearest";
     NEAREST_EXACT = "nearest_exact";
     OPEN_CHANNELS = "open_channels";
+    PARTITIONED = "partitioned";
     PREPARE_LOCK = "prepare_lock";
     PRUNE_METRICS = "prune_metrics";
     REPLACE_CONTENT = "replace_content";

@@ -6,9 +6,9 @@ use sqlx::types::chrono::NaiveDate;
 use windlass::Timestamp;
 use windlass::db::Tx;
 
+use super::super::Error;
 use super::super::analytics::{Analytics, DailyFigures, Days, KnownTenant, MetricCursor, Pruned};
 use super::super::rows::{duration_millis, millis, timestamp};
-use super::super::Error;
 use super::{SqliteRepository, of, sql};
 
 #[async_trait]
@@ -86,5 +86,14 @@ impl Analytics for SqliteRepository {
                 id: *id,
             }),
         })
+    }
+
+    /// SQLite has no partitions.
+    async fn is_partitioned(&self, _table: &'static str) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    async fn add_month(&self, _table: &'static str, _first: NaiveDate) -> Result<bool, Error> {
+        Ok(false)
     }
 }

@@ -4,3 +4,4 @@ mod documents;
 mod golden;
 mod messages;
 mod rig;
+mod upkeep;

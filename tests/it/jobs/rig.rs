@@ -73,9 +73,15 @@ impl Rig {
             chunker: Arc::new(Chunker::new(ChunkOptions::default()).unwrap()),
         };
         let options = EngineOptions {
-            queues: ["messages", "documents", "delivery"]
-                .map(|q| (q.to_owned(), 8))
-                .to_vec(),
+            queues: [
+                "messages",
+                "documents",
+                "delivery",
+                "analytics",
+                "maintenance",
+            ]
+            .map(|q| (q.to_owned(), 8))
+            .to_vec(),
             poll: Duration::from_millis(100),
             ..EngineOptions::default()
         };

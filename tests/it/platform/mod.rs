@@ -1,10 +1,13 @@
 //! The platform's data: every case runs on PostgreSQL, on PostgreSQL as an existing platform may
 //! have it (partitioned messages, forced row security, an ordinary role), and on SQLite.
 
+mod analytics;
 mod conversations;
 mod documents;
 mod fixture;
+mod partitions;
 mod prepare;
+pub(crate) mod records;
 mod search;
 mod tenants;
 
