@@ -271,6 +271,11 @@ const STORE: Dialects = Dialects {
         },
         Only {
             dialect: "postgres",
+            names: &["govern", "governed_names"],
+            why: "claims of a queue wait for each other, and enqueues look which queues are governed; SQLite has one writer",
+        },
+        Only {
+            dialect: "postgres",
             names: &["unique_put", "unique_sweep"],
             why: "keys are decided under row locks; SQLite decides them in `unique_take` and `unique_expire`",
         },
@@ -288,6 +293,8 @@ const STORE: Dialects = Dialects {
                 "enqueue_lines",
                 "unblock",
                 "queue_stats",
+                "governed_due",
+                "forget_buckets",
                 "unique_kept_by",
                 "unique_retake",
             ],

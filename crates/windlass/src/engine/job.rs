@@ -51,6 +51,12 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
         None
     }
 
+    /// What its queue's limits per key count it by, such as an account at a provider; its tenant if it
+    /// names none. See [`QueuePolicy::per_key`](crate::model::QueuePolicy::per_key).
+    fn limit_key(&self) -> Option<String> {
+        None
+    }
+
     /// At most one job per key.
     fn unique(&self) -> Option<Unique> {
         None

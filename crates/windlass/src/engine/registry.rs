@@ -197,6 +197,7 @@ fn with_options<J: Job>(job: &J, args: Json) -> NewJob {
         tenant_id: job.tenant().map(ToOwned::to_owned),
         unique: job.unique(),
         ordering_key: job.ordering_key(),
+        limit_key: job.limit_key(),
         seal: options.seal,
         compress_above: options.compress_above,
         ..NewJob::new(J::KIND, args)

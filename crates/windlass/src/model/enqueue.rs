@@ -110,6 +110,8 @@ pub struct NewJob {
     pub unique: Option<Unique>,
     /// Jobs with one key (per tenant) run strictly in order, one at a time.
     pub ordering_key: Option<String>,
+    /// What a queue's limits per key count it by; its tenant if it names none.
+    pub limit_key: Option<String>,
     /// Makes repeating the enqueue harmless.
     pub idempotency: Option<Idempotency>,
     /// Whether the args are encrypted before they reach a store.
@@ -216,6 +218,7 @@ impl NewJob {
             trace_parent: None,
             unique: None,
             ordering_key: None,
+            limit_key: None,
             idempotency: None,
             seal: false,
             compress_above: None,
@@ -277,6 +280,7 @@ impl NewJob {
             ("correlation_id", self.correlation_id.as_deref()),
             ("trace_parent", self.trace_parent.as_deref()),
             ("ordering_key", self.ordering_key.as_deref()),
+            ("limit_key", self.limit_key.as_deref()),
             ("unique.key", self.unique.as_ref().map(|u| u.key.as_str())),
             (
                 "idempotency_key",
@@ -297,7 +301,7 @@ impl NewJob {
 }
 
 /// A word that appears in metrics, URLs and configuration.
-fn name(field: &'static str, value: &str, most: usize) -> Result<(), InvalidJob> {
+pub(super) fn name(field: &'static str, value: &str, most: usize) -> Result<(), InvalidJob> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_-.:/".contains(c);
     if value.is_empty() || value.len() > most || !value.chars().all(fits) {
         let problem = format!(
@@ -321,7 +325,7 @@ fn window(field: &'static str, window: Option<Duration>) -> Result<(), InvalidJo
 }
 
 /// Any text that a store can keep and a log line can carry.
-fn text(field: &'static str, value: &str, most: usize) -> Result<(), InvalidJob> {
+pub(super) fn text(field: &'static str, value: &str, most: usize) -> Result<(), InvalidJob> {
     if value.is_empty() || value.len() > most {
         let problem = format!("must be 1 to {most} bytes (got {})", value.len());
         return Err(InvalidJob::new(field, problem));

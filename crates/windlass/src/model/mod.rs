@@ -4,6 +4,7 @@
 //! what may happen to it next and what one attempt left behind are all said here, once; the stores
 //! write it down and the engine decides by it.
 
+mod allot;
 mod attempt;
 mod control;
 mod enqueue;
@@ -12,10 +13,15 @@ mod id;
 mod job;
 mod json;
 mod orders;
+mod policy;
 mod state;
 mod time;
 mod verdict;
 
+pub use allot::{
+    Allotter, Bucket, Buckets, Cell, Ended, Head, HeldBy, Look, Paused, Round, Rules, Running,
+    Sweep,
+};
 pub use attempt::{AttemptError, AttemptOutcome, AttemptRecord, MAX_ATTEMPT_RECORDS};
 pub use control::{Audit, AuditEntry, AuditFilter, Setting};
 pub use enqueue::{
@@ -26,6 +32,7 @@ pub use id::{InvalidId, JobId};
 pub use job::{ClaimedJob, JobRecord, QueueStats, WorkerRecord};
 pub use json::{InvalidJson, Json, MAX_DEPTH};
 pub use orders::{Drain, MAX_SLOTS, Pause, Slots};
+pub use policy::{Fair, InvalidPolicy, Limit, QueuePolicy, Rate};
 pub use state::{Event, State, Transition, UnknownState};
 pub use time::Timestamp;
 pub use verdict::{Finish, Lease, Recorded, Verdict};

@@ -21,6 +21,7 @@ use crate::model::{
 mod control;
 mod error;
 mod flows;
+mod governed;
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
@@ -31,6 +32,7 @@ mod wake;
 pub use control::{ChangeSetting, Control, MAX_CANCEL_REQUESTS, SettingChanged};
 pub use error::Error;
 pub use flows::Flows;
+pub use governed::{Governed, Granted};
 pub use wake::{Wake, WakeReceiver, Waker};
 
 /// What a store can do beyond the verbs, declared so that nothing is skipped quietly.
@@ -163,7 +165,7 @@ pub struct Migrated {
 
 /// The contract. See the [module documentation](self).
 #[async_trait]
-pub trait Store: Control + Flows {
+pub trait Store: Control + Flows + Governed {
     /// `memory`, `sqlite` or `postgres`.
     fn name(&self) -> &'static str;
 

@@ -16,6 +16,7 @@ mod control;
 mod elect;
 mod enqueue;
 mod finish;
+mod governed;
 mod handles;
 mod heartbeat;
 mod idempotency;
@@ -167,6 +168,28 @@ macro_rules! store_conformance {
                 progress_is_kept_with_the_job,
                 a_mebibyte_of_result_comes_back,
                 a_finished_job_keeps_what_it_was,
+            }
+            governed {
+                goes_by_priority_then_time,
+                gives_a_worker_all_it_needs,
+                ordinary_claims_do_not_see_governed_jobs,
+                what_was_enqueued_before_or_elsewhere_is_governed_too,
+                what_runs_already_is_counted,
+                handing_back_leaves_nothing_behind,
+                governed_jobs_come_back_governed,
+                a_revived_job_keeps_its_limit_key,
+                limits_of_queue_kind_and_key_hold,
+                a_job_may_choose_its_key,
+                what_a_limit_holds_back_does_not_hide_the_rest,
+                tokens_come_back_in_time,
+                tenants_take_turns,
+                one_tenants_many_keys_hide_no_other_tenant,
+                ageing_lets_the_least_urgent_run,
+                a_pause_holds_its_jobs_and_no_others,
+                ordering_keys_are_kept,
+                a_later_job_says_when_to_come,
+                counts_in_the_figures_of_its_queue,
+                no_limit_is_passed_by_many_at_once,
             }
             heartbeat {
                 extends_the_lease_from_now,

@@ -12,22 +12,28 @@ impl Data {
     pub(super) fn claim(&mut self, claim: &Claim<'_>, now: Timestamp) -> Vec<ClaimedJob> {
         let due = self.jobs.due(claim.queue, now);
         let taken: Vec<JobId> = due.take(claim.limit as usize).collect();
-        taken
-            .into_iter()
-            .filter_map(|id| {
-                self.jobs.change(id, now, |job| {
-                    job.state = State::Running;
-                    job.attempt += 1;
-                    job.claim_no += 1;
-                    job.worker = Some(claim.worker.to_owned());
-                    job.claimed_at = Some(now);
-                    job.lease_expires_at = Some(now + claim.lease);
-                    job.cancel_requested_at = None;
-                });
-                let checkpoint = self.checkpoints.get(&id).cloned();
-                self.jobs.get(id).map(|job| claimed(job, checkpoint, now))
-            })
-            .collect()
+        let lease = |id| self.lease(id, claim, now);
+        taken.into_iter().filter_map(lease).collect()
+    }
+
+    /// Leases one job.
+    pub(super) fn lease(
+        &mut self,
+        id: JobId,
+        claim: &Claim<'_>,
+        now: Timestamp,
+    ) -> Option<ClaimedJob> {
+        self.jobs.change(id, now, |job| {
+            job.state = State::Running;
+            job.attempt += 1;
+            job.claim_no += 1;
+            job.worker = Some(claim.worker.to_owned());
+            job.claimed_at = Some(now);
+            job.lease_expires_at = Some(now + claim.lease);
+            job.cancel_requested_at = None;
+        });
+        let checkpoint = self.checkpoints.get(&id).cloned();
+        self.jobs.get(id).map(|job| claimed(job, checkpoint, now))
     }
 
     pub(super) fn heartbeat(

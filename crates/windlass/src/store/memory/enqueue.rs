@@ -37,7 +37,12 @@ impl Data {
         let holder = key_of(&record).and_then(|key| self.holder(&key, now));
         let answer = match (&job.unique, holder) {
             (Some(unique), Some(holder)) => self.collide(unique, &record, holder, now),
-            _ => self.insert(job.unique.as_ref(), record, now),
+            _ => {
+                if let Some(key) = &job.limit_key {
+                    self.jobs.limit_by(job.id, key);
+                }
+                self.insert(job.unique.as_ref(), record, now)
+            }
         };
         if let Some(idempotency) = &job.idempotency {
             self.remember(idempotency, job, answer, now);

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::model::{Event, JobId, JobRecord, State, Timestamp, Transition};
+use crate::model::{Cell, Event, JobId, JobRecord, State, Timestamp, Transition};
 
 /// One tenant's ordering key.
 type Line = (Option<String>, String);
@@ -19,9 +19,16 @@ pub(super) struct Jobs {
     leased: BTreeSet<(Timestamp, JobId)>,
     /// The unfinished jobs of each ordering key: the one that does not wait, then the others by age.
     lines: HashMap<Line, BTreeSet<(bool, Timestamp, JobId)>>,
+    /// The same of governed queues, which have nothing in `ready`.
+    governed: HashMap<String, Cells>,
+    /// What jobs chose to be limited by.
+    limit_keys: HashMap<JobId, String>,
     /// Queues that may have work since the last look.
     woken: BTreeSet<String>,
 }
+
+/// What may be claimed once its time has come, by what limits tell apart.
+pub(super) type Cells = BTreeMap<Cell, BTreeSet<(Timestamp, JobId)>>;
 
 impl Jobs {
     pub(super) fn get(&self, id: JobId) -> Option<&JobRecord> {
@@ -69,6 +76,70 @@ impl Jobs {
     pub(super) fn remove(&mut self, id: JobId) {
         if let Some(job) = self.all.remove(&id) {
             self.unindex(&job);
+        }
+        self.limit_keys.remove(&id);
+    }
+
+    /// Notes what a job that is about to be added is limited by.
+    pub(super) fn limit_by(&mut self, id: JobId, key: &str) {
+        self.limit_keys.insert(id, key.to_owned());
+    }
+
+    /// What a job is limited by: its own key, else its tenant, else nothing.
+    pub(super) fn limit_key(&self, job: &JobRecord) -> String {
+        let own = self.limit_keys.get(&job.id).or(job.tenant_id.as_ref());
+        own.cloned().unwrap_or_default()
+    }
+
+    /// Puts a queue under governed claims, if it is not; its jobs by cell.
+    pub(super) fn govern(&mut self, queue: &str) -> &Cells {
+        if !self.governed.contains_key(queue) {
+            self.governed.insert(queue.to_owned(), Cells::new());
+            self.move_ready(queue);
+        }
+        &self.governed[queue]
+    }
+
+    /// Puts a queue back under ordinary claims; says how many jobs that were.
+    pub(super) fn ungovern(&mut self, queue: &str) -> usize {
+        let Some(cells) = self.governed.remove(queue) else {
+            return 0;
+        };
+        let jobs: Vec<JobId> = cells.into_values().flatten().map(|(_, id)| id).collect();
+        self.reindex(&jobs);
+        jobs.len()
+    }
+
+    /// Governed queues.
+    pub(super) fn governed(&self) -> impl Iterator<Item = &String> {
+        self.governed.keys()
+    }
+
+    /// Whatever runs.
+    pub(super) fn running(&self) -> impl Iterator<Item = &JobRecord> {
+        self.leased.iter().filter_map(|(_, id)| self.all.get(id))
+    }
+
+    fn move_ready(&mut self, queue: &str) {
+        let ready = self.ready.remove(queue).unwrap_or_default();
+        let jobs: Vec<JobId> = ready.into_values().flatten().map(|(_, id)| id).collect();
+        self.reindex(&jobs);
+    }
+
+    fn reindex(&mut self, jobs: &[JobId]) {
+        for id in jobs {
+            if let Some(job) = self.all.get(id).cloned() {
+                self.index(&job);
+            }
+        }
+    }
+
+    fn cell(&self, job: &JobRecord) -> Cell {
+        Cell {
+            tenant: job.tenant_id.clone().unwrap_or_default(),
+            kind: job.kind.clone(),
+            key: self.limit_key(job),
+            priority: job.priority,
         }
     }
 
@@ -122,8 +193,17 @@ impl Jobs {
 
     fn index(&mut self, job: &JobRecord) {
         if job.state.is_claimable() {
-            let priorities = self.ready.entry(job.queue.clone()).or_default();
-            let jobs = priorities.entry(job.priority).or_default();
+            let cell = self
+                .governed
+                .contains_key(&job.queue)
+                .then(|| self.cell(job));
+            let jobs = match (self.governed.get_mut(&job.queue), cell) {
+                (Some(cells), Some(cell)) => cells.entry(cell).or_default(),
+                _ => {
+                    let priorities = self.ready.entry(job.queue.clone()).or_default();
+                    priorities.entry(job.priority).or_default()
+                }
+            };
             jobs.insert((job.run_at, job.id));
         }
         if let Some(end) = job.lease_expires_at {
@@ -139,6 +219,17 @@ impl Jobs {
             && let Some(jobs) = priorities.get_mut(&job.priority)
         {
             jobs.remove(&(job.run_at, job.id));
+        }
+        if self.governed.contains_key(&job.queue) {
+            let cell = self.cell(job);
+            if let Some(cells) = self.governed.get_mut(&job.queue)
+                && let Some(jobs) = cells.get_mut(&cell)
+            {
+                jobs.remove(&(job.run_at, job.id));
+                if jobs.is_empty() {
+                    cells.remove(&cell);
+                }
+            }
         }
         if let Some(end) = job.lease_expires_at {
             self.leased.remove(&(end, job.id));

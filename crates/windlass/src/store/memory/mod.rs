@@ -7,6 +7,7 @@
 //! - `jobs`: the jobs and their indexes, and the hand-off of ordering keys
 //! - `enqueue`: duplicates, unique and idempotency keys
 //! - `attempts`: claim, heartbeat, finish, rescue
+//! - `governed`: claims that go by limits and turns
 //! - `flows`: what outlives an attempt
 //! - `operate`: what operators and retention do
 //! - `read`: what anyone may look at
@@ -25,8 +26,8 @@ use super::{
 };
 use crate::db;
 use crate::model::{
-    ClaimedJob, Enqueued, Filter, Finish, JobId, JobRecord, Json, Lease, NewJob, Page, QueueStats,
-    Recorded, Timestamp, WorkerRecord,
+    Buckets, ClaimedJob, Enqueued, Filter, Finish, JobId, JobRecord, Json, Lease, NewJob, Page,
+    QueueStats, Recorded, Timestamp, WorkerRecord,
 };
 
 mod attempts;
@@ -34,6 +35,7 @@ mod clock;
 mod control;
 mod enqueue;
 mod flows;
+mod governed;
 mod jobs;
 mod operate;
 mod processes;
@@ -64,6 +66,7 @@ struct Data {
     idempotency: HashMap<String, Remembered>,
     workers: BTreeMap<String, WorkerRecord>,
     roles: HashMap<String, Term>,
+    buckets: HashMap<String, Buckets>,
     controls: Controls,
     checkpoints: HashMap<JobId, Json>,
 }

@@ -4,13 +4,15 @@
 //! that is there already fails the whole of it. The format is described in PostgreSQL's manual under
 //! COPY, "Binary Format": every field is its length and its bytes, in network order.
 
+use std::collections::HashSet;
+
 use sqlx::PgConnection;
 
 use super::{Error, sql};
 use crate::model::{NewJob, State, Timestamp};
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
-const FIELDS: i16 = 13;
+const FIELDS: i16 = 15;
 const TEXT_OID: i32 = 25;
 
 /// 2000-01-01 in microseconds since 1970: where PostgreSQL's clock starts.
@@ -23,6 +25,7 @@ const CHUNK: usize = 256 * 1024;
 pub(super) async fn insert(
     connection: &mut PgConnection,
     jobs: &[&NewJob],
+    governed: &HashSet<String>,
     now: Timestamp,
 ) -> Result<(), Error> {
     let mut copy = connection.copy_in_raw(sql::ENQUEUE_COPY).await?;
@@ -31,7 +34,7 @@ pub(super) async fn insert(
     buffer.long(0); // no flags
     buffer.long(0); // no more header
     for job in jobs {
-        buffer.job(job, now);
+        buffer.job(job, governed.contains(&job.queue), now);
         if buffer.0.len() >= CHUNK {
             copy.send(buffer.0.as_slice()).await?;
             buffer.0.clear();
@@ -48,7 +51,7 @@ struct Buffer(Vec<u8>);
 
 impl Buffer {
     /// The columns of `enqueue_copy.sql`.
-    fn job(&mut self, job: &NewJob, now: Timestamp) {
+    fn job(&mut self, job: &NewJob, governed: bool, now: Timestamp) {
         let run_at = job.run_at.resolve(now);
         let state = if run_at > now {
             State::Scheduled
@@ -69,6 +72,8 @@ impl Buffer {
         self.text(job.tenant_id.as_deref());
         self.text(job.correlation_id.as_deref());
         self.text(job.trace_parent.as_deref());
+        self.field(&[u8::from(governed)]);
+        self.text(job.limit_key.as_deref());
     }
 
     fn short(&mut self, number: i16) {

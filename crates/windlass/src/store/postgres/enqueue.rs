@@ -24,20 +24,21 @@ const PART_BYTES: usize = 32 * 1024 * 1024;
 
 impl Shared {
     pub(super) async fn enqueue(
-        &self,
+        self: &Arc<Self>,
         jobs: &[NewJob],
         now: Option<Timestamp>,
     ) -> Result<Vec<Enqueued>, Error> {
         let doubtful = self.sent.note(jobs.iter().map(|job| job.id));
+        let governed = &*self.governed_names();
         let answers = if has_keys(jobs) {
             transaction!(self.enqueues, |connection| {
-                keys::enqueue(connection, jobs, now).await
+                keys::enqueue(connection, jobs, governed, now).await
             })?
         } else {
             let jobs: Vec<&NewJob> = jobs.iter().collect();
-            match self.copy(&jobs, &doubtful, now).await? {
+            match self.copy(&jobs, &doubtful, governed, now).await? {
                 Some(answers) => answers,
-                None => self.insert(&jobs, &doubtful, now).await?,
+                None => self.insert(&jobs, &doubtful, governed, now).await?,
             }
         };
         self.enqueued(&queues(jobs), now);
@@ -49,6 +50,7 @@ impl Shared {
         &self,
         jobs: &[&NewJob],
         doubtful: &HashSet<JobId>,
+        governed: &HashSet<String>,
         now: Option<Timestamp>,
     ) -> Result<Option<Vec<Enqueued>>, Error> {
         if jobs.len() < COPY_FROM || jobs.iter().any(|job| job.ordering_key.is_some()) {
@@ -63,7 +65,7 @@ impl Shared {
                     rows::timestamp(&row, 0)?
                 }
             };
-            copy::insert(connection, &new, now).await?;
+            copy::insert(connection, &new, governed, now).await?;
             Ok(answers(jobs, new.iter().map(|job| job.id).collect()))
         });
         match copied {
@@ -77,15 +79,16 @@ impl Shared {
         &self,
         jobs: &[&NewJob],
         doubtful: &HashSet<JobId>,
+        governed: &HashSet<String>,
         now: Option<Timestamp>,
     ) -> Result<Vec<Enqueued>, Error> {
         if parts(jobs).nth(1).is_none() {
             return run!(self.enqueues, |connection| {
-                insert_new(connection, jobs, doubtful, now).await
+                insert_new(connection, jobs, doubtful, governed, now).await
             });
         }
         transaction!(self.enqueues, |connection| {
-            insert_new(connection, jobs, doubtful, now).await
+            insert_new(connection, jobs, doubtful, governed, now).await
         })
     }
 
@@ -98,11 +101,12 @@ impl Shared {
     ) -> Result<Vec<Enqueued>, Error> {
         let connection = super::connection(tx, "enqueue in another store's transaction")?;
         let doubtful = self.sent.note(jobs.iter().map(|job| job.id));
+        let governed = &*self.governed_names();
         let answers = if has_keys(jobs) {
-            keys::enqueue(connection, jobs, now).await?
+            keys::enqueue(connection, jobs, governed, now).await?
         } else {
             let jobs: Vec<&NewJob> = jobs.iter().collect();
-            insert_new(connection, &jobs, &doubtful, now).await?
+            insert_new(connection, &jobs, &doubtful, governed, now).await?
         };
         let queues: Vec<String> = queues(jobs).into_iter().map(str::to_owned).collect();
         notify::send(connection, queues.iter().map(String::as_str)).await?;
@@ -134,10 +138,11 @@ async fn insert_new(
     connection: &mut PgConnection,
     jobs: &[&NewJob],
     doubtful: &HashSet<JobId>,
+    governed: &HashSet<String>,
     now: Option<Timestamp>,
 ) -> Result<Vec<Enqueued>, Error> {
     let new = without_known(connection, jobs, doubtful).await?;
-    let inserted = insert(connection, &new, now).await?;
+    let inserted = insert(connection, &new, governed, now).await?;
     Ok(answers(jobs, inserted))
 }
 
@@ -189,15 +194,16 @@ pub(super) async fn known(
 pub(super) async fn insert(
     connection: &mut PgConnection,
     jobs: &[&NewJob],
+    governed: &HashSet<String>,
     now: Option<Timestamp>,
 ) -> Result<HashSet<JobId>, Error> {
     match jobs {
         [] => Ok(HashSet::new()),
-        [job] => insert_one(connection, job, now).await,
+        [job] => insert_one(connection, job, governed, now).await,
         jobs => {
             let mut inserted = HashSet::with_capacity(jobs.len());
             for part in parts(jobs) {
-                insert_many(connection, part, now, &mut inserted).await?;
+                insert_many(connection, part, governed, now, &mut inserted).await?;
             }
             Ok(inserted)
         }
@@ -207,6 +213,7 @@ pub(super) async fn insert(
 async fn insert_one(
     connection: &mut PgConnection,
     job: &NewJob,
+    governed: &HashSet<String>,
     now: Option<Timestamp>,
 ) -> Result<HashSet<JobId>, Error> {
     let (at, delay) = due(job.run_at);
@@ -226,6 +233,8 @@ async fn insert_one(
         .bind(&job.ordering_key)
         .bind(now.map(rows::time))
         .bind(unique_key(job))
+        .bind(governed.contains(&job.queue))
+        .bind(&job.limit_key)
         .execute(connection)
         .await?;
     Ok((inserted.rows_affected() == 1)
@@ -237,6 +246,7 @@ async fn insert_one(
 async fn insert_many(
     connection: &mut PgConnection,
     jobs: &[&NewJob],
+    governed: &HashSet<String>,
     now: Option<Timestamp>,
     inserted: &mut HashSet<JobId>,
 ) -> Result<(), Error> {
@@ -265,6 +275,8 @@ async fn insert_many(
     .bind(column(jobs, |job| job.trace_parent.as_deref()))
     .bind(column(jobs, unique_key))
     .bind(column(jobs, |job| job.ordering_key.as_deref()))
+    .bind(column(jobs, |job| governed.contains(&job.queue)))
+    .bind(column(jobs, |job| job.limit_key.as_deref()))
     .fetch_all(connection)
     .await?;
     for row in &rows {

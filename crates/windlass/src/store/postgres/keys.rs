@@ -49,6 +49,7 @@ struct Desk<'a> {
 pub(super) async fn enqueue(
     connection: &mut PgConnection,
     jobs: &[NewJob],
+    governed: &HashSet<String>,
     now: Option<Timestamp>,
 ) -> Result<Vec<Enqueued>, Error> {
     let mut desk = Desk::open(connection, jobs, now).await?;
@@ -56,7 +57,7 @@ pub(super) async fn enqueue(
     for job in jobs {
         answers.push(desk.enqueue(connection, job).await?);
     }
-    desk.close(connection).await?;
+    desk.close(connection, governed).await?;
     Ok(answers)
 }
 
@@ -214,9 +215,13 @@ impl<'a> Desk<'a> {
         }
     }
 
-    async fn close(self, connection: &mut PgConnection) -> Result<(), Error> {
+    async fn close(
+        self,
+        connection: &mut PgConnection,
+        governed: &HashSet<String>,
+    ) -> Result<(), Error> {
         let inserts: Vec<&NewJob> = self.inserts.iter().map(AsRef::as_ref).collect();
-        enqueue::insert(connection, &inserts, Some(self.now)).await?;
+        enqueue::insert(connection, &inserts, governed, Some(self.now)).await?;
         let taken = self
             .taken
             .iter()

@@ -14,6 +14,9 @@ use crate::store::Prune;
 /// Rows looked at by one statement of maintenance.
 const BATCH: i64 = 10_000;
 
+/// Every bucket is full again after so long.
+const BUCKETS_KEPT: Duration = Duration::from_hours(48);
+
 /// Statements of one kind in one call, so that none goes on for ever.
 const MOST_BATCHES: usize = 50;
 
@@ -61,6 +64,7 @@ impl Shared {
         self.add_partitions().await?;
         self.expire_keys(now).await?;
         self.sweep_keys().await?;
+        self.drop_buckets(now).await?;
         self.repair_lines(now).await
     }
 
@@ -108,6 +112,22 @@ impl Shared {
         })?;
         *self.swept() = next.unwrap_or_default();
         Ok(())
+    }
+
+    /// Forgets tokens that have come back long ago.
+    async fn drop_buckets(&self, now: Option<Timestamp>) -> Result<(), Error> {
+        let now = match now {
+            Some(now) => now,
+            None => self.now().await?,
+        };
+        run!(self.upkeep, |connection| {
+            sqlx::query(sql::DROP_BUCKETS)
+                .bind(rows::time(now.minus(BUCKETS_KEPT)))
+                .bind(BATCH)
+                .execute(connection)
+                .await?;
+            Ok(())
+        })
     }
 
     /// Lets the head go of every line that has none.

@@ -7,6 +7,7 @@
 //! - `enqueue`, `copy`, `keys`, `sent`: making jobs durable, once
 //! - `claim`, `positions`: who gets what, without ever walking dead rows
 //! - `finish`, `leases`: how attempts end, or go on
+//! - `governed`: claims that go by limits and turns
 //! - `flows`: what outlives an attempt
 //! - `lines`: ordering keys
 //! - `operate`, `read`, `processes`: operators, readers, workers and leaders
@@ -43,6 +44,7 @@ mod copy;
 mod enqueue;
 mod finish;
 mod flows;
+mod governed;
 mod keys;
 mod lane;
 mod leases;
@@ -59,6 +61,7 @@ mod schema;
 mod sent;
 mod sql;
 
+use governed::GovernedQueues;
 use lane::Lane;
 use lines::Freed;
 use notify::Notifier;
@@ -135,6 +138,7 @@ struct Shared {
     reads: Lane,
     upkeep: Lane,
     positions: Positions,
+    governed: GovernedQueues,
     sent: Sent,
     waker: Waker,
     notifier: Arc<Notifier>,
@@ -193,6 +197,7 @@ impl PgStore {
             upkeep: Lane::new(connector(timeout * 10)?, 1, timeout * 10),
             migrations: connector(schema::LONGEST_MIGRATION)?,
             positions: Positions::default(),
+            governed: GovernedQueues::default(),
             sent: Sent::default(),
             waker,
             notifier,

@@ -8,15 +8,21 @@ macro_rules! statements {
 
 statements! {
     ADD_PARTITIONS = "add_partitions";
+    ADOPT = "adopt";
+    ADOPT_RUNNING = "adopt_running";
     ADVANCE_SETTINGS = "advance_settings";
     AUDIT = "audit";
     BEAT_WORKER = "beat_worker";
+    BUCKETS = "buckets";
+    CELLS = "cells";
     CHECKPOINT = "checkpoint";
     CANCEL_REQUESTS = "cancel_requests";
     CLAIM = "claim";
+    CLAIM_GOVERNED = "claim_governed";
     COMPLETE = "complete";
     CREATE_SCHEMA = "create_schema";
     DELETE_SETTING = "delete_setting";
+    DROP_BUCKETS = "drop_buckets";
     DROP_PARTITION = "drop_partition";
     ELECT = "elect";
     END_UNSTARTED = "end_unstarted";
@@ -26,6 +32,10 @@ statements! {
     ENQUEUE_ORDERED = "enqueue_ordered";
     EXPIRED = "expired";
     GET = "get";
+    GOVERN = "govern";
+    GOVERNED_NAMES = "governed_names";
+    GOVERNED_QUEUES = "governed_queues";
+    GOVERN_QUEUE = "govern_queue";
     HAND_ON = "hand_on";
     HEARTBEAT = "heartbeat";
     KNOWN = "known";
@@ -43,6 +53,7 @@ statements! {
     PROGRESS = "progress";
     PRUNE = "prune";
     PRUNE_AUDIT = "prune_audit";
+    PUT_BUCKETS = "put_buckets";
     PUT_SETTING = "put_setting";
     QUEUES = "queues";
     RECORD_AUDIT = "record_audit";
@@ -54,6 +65,7 @@ statements! {
     RESCUE = "rescue";
     RESIGN = "resign";
     REVIVE = "revive";
+    RUNNING = "running";
     SCHEMA_EXISTS = "schema_exists";
     SCHEMA_VERSION = "schema_version";
     SETTING = "setting";
@@ -61,6 +73,8 @@ statements! {
     SETTINGS_VERSION = "settings_version";
     SET_ASIDE = "set_aside";
     STUCK_LINES = "stuck_lines";
+    UNGOVERN = "ungovern";
+    UNGOVERN_QUEUE = "ungovern_queue";
     UNIQUE_EXPIRE = "unique_expire";
     UNIQUE_HOLDER = "unique_holder";
     UNIQUE_PUT = "unique_put";

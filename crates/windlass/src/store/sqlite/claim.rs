@@ -67,7 +67,7 @@ async fn portion(
 
 /// A job of `claim_due.sql`, whose order this is.
 #[derive(Debug, Deserialize)]
-struct Due {
+pub(super) struct Due {
     id: JobId,
     kind: String,
     args: Box<str>,
@@ -86,7 +86,7 @@ struct Due {
 }
 
 impl Due {
-    fn claimed(self, queue: &str, now: Timestamp) -> ClaimedJob {
+    pub(super) fn claimed(self, queue: &str, now: Timestamp) -> ClaimedJob {
         ClaimedJob {
             id: self.id,
             kind: self.kind,

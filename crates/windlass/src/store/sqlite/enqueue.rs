@@ -231,6 +231,7 @@ struct Row<'a> {
     trace_parent: Option<&'a str>,
     unique_scope: Option<String>,
     ordering_key: Option<&'a str>,
+    limit_key: Option<&'a str>,
 }
 
 impl<'a> Row<'a> {
@@ -256,6 +257,7 @@ impl<'a> Row<'a> {
             trace_parent: job.trace_parent.as_deref(),
             unique_scope: scope,
             ordering_key: job.ordering_key.as_deref(),
+            limit_key: job.limit_key.as_deref(),
         }
     }
 

@@ -35,6 +35,7 @@ mod control;
 mod enqueue;
 mod finish;
 mod flows;
+mod governed;
 mod keys;
 mod leases;
 mod migrate;

@@ -17,15 +17,18 @@ macro_rules! plans {
 }
 
 const BY_INDEX: &[(&str, &str)] = plans![
-    "cancel" "cancel_requests" "checkpoint" "claim" "claim_due" "complete" "complete_plain" "enqueue" "enqueue_lines"
-    "expired" "fence" "get"
-    "heartbeat" "known" "list" "next_due" "progress" "prune" "queue_stats" "queues" "replace"
-    "requeue" "reschedule" "unblock" "unique_expire" "unique_holder" "unique_release"
+    "adopt" "adopt_running" "cancel" "cancel_requests" "cells" "checkpoint" "claim" "claim_due"
+    "claim_governed" "complete" "complete_plain" "enqueue" "enqueue_lines" "expired" "fence" "get"
+    "governed_due" "governed_queues" "heartbeat" "known" "list" "next_due" "progress" "prune"
+    "queue_stats" "queues" "replace" "requeue" "reschedule" "running" "unblock" "ungovern"
+    "unique_expire" "unique_holder" "unique_release"
     "unique_retake"
 ];
 
 /// Those whose order must come from an index: there may be a million jobs to choose from.
-const IN_ORDER: &[(&str, &str)] = plans!["claim" "claim_due" "list"];
+const IN_ORDER: &[(&str, &str)] = plans![
+    "adopt" "cells" "claim" "claim_due" "claim_governed" "governed_due" "list"
+];
 
 async fn plan(store: &SqliteStore, statement: &'static str) -> Vec<String> {
     let rows = sqlx::query(statement)

@@ -1,14 +1,20 @@
 //! Retention, and what else keeps the file in shape. Space is reused, not given back: the file is
 //! never rewritten, which would lock everyone out.
 
+use std::time::Duration;
+
 use super::super::{Error, Prune};
 use super::at;
 use super::rows::micros;
 use crate::db;
 use crate::model::Timestamp;
 
+const DROP_BUCKETS: &str = include_str!("sql/drop_buckets.sql");
 const PRUNE: &str = include_str!("sql/prune.sql");
 const UNIQUE_EXPIRE: &str = include_str!("sql/unique_expire.sql");
+
+/// Every bucket is full again after so long.
+const BUCKETS_KEPT: Duration = Duration::from_hours(48);
 
 /// How many expired keys go in one transaction.
 const KEYS_AT_ONCE: u32 = 10_000;
@@ -27,7 +33,14 @@ pub(super) async fn prune(db: &db::Sqlite, prune: Prune) -> Result<u64, Error> {
 }
 
 pub(super) async fn maintain(db: &db::Sqlite, now: Option<Timestamp>) -> Result<(), Error> {
-    expire_keys(db, at(now)).await
+    let now = at(now);
+    expire_keys(db, now).await?;
+    sqlx::query(DROP_BUCKETS)
+        .bind(micros(now.minus(BUCKETS_KEPT)))
+        .bind(KEYS_AT_ONCE)
+        .execute(db.writer())
+        .await?;
+    Ok(())
 }
 
 async fn expire_keys(db: &db::Sqlite, now: Timestamp) -> Result<(), Error> {

@@ -104,18 +104,25 @@ async fn stats(
         .fetch_one(connection)
         .await?;
     let count = |column| rows::number::<u64>(&row, column);
+    let oldest = |column| row.try_get::<Option<i64>, _>(column);
     let (due, later) = (count("due")?, count("later")?);
     let capped = |column| Ok::<bool, Error>(count(column)? >= MAX_COUNT);
     Ok(QueueStats {
         queue,
-        available: due,
-        scheduled: count("scheduled")?,
-        retryable: count("retryable")?,
+        available: due + count("governed_due")?,
+        scheduled: count("scheduled")? + count("governed_scheduled")?,
+        retryable: count("retryable")? + count("governed_retryable")?,
         waiting: count("waiting")?,
         running: count("running")?,
-        capped: due >= MAX_COUNT || later >= MAX_COUNT || capped("waiting")? || capped("running")?,
-        oldest_available_at: row
-            .try_get::<Option<i64>, _>("oldest_available_at")?
+        capped: due >= MAX_COUNT
+            || later >= MAX_COUNT
+            || capped("governed")?
+            || capped("waiting")?
+            || capped("running")?,
+        oldest_available_at: oldest("oldest_available_at")?
+            .into_iter()
+            .chain(oldest("governed_oldest")?)
+            .min()
             .map(Timestamp::from_micros),
     })
 }

@@ -21,6 +21,7 @@ update jobs.jobs
                  where j.queue = $1
                    and j.priority = position.priority
                    and j.state in ('scheduled', 'available', 'retryable')
+                   and not j.governed
                    and j.run_at >= position.run_at
                    and j.run_at <= (select now from clock)
                  order by j.run_at, j.id

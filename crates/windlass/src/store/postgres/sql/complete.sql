@@ -14,10 +14,10 @@ clock as materialized (
 )
 insert into jobs.completed_jobs (
     id, claim_no, run_at, enqueued_at, claimed_at, finished_at, priority, attempt, max_attempts, crashes,
-    state, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key,
+    state, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key, limit_key,
     worker, progress, attempts, result)
 select id, claim_no, run_at, enqueued_at, claimed_at, clock.now, priority, attempt, max_attempts, crashes,
-       'completed', kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key,
+       'completed', kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key, limit_key,
        worker, progress, attempts, result::json
   from ended, clock
 returning id, claim_no, kind, tenant_id, unique_key, ordering_key

@@ -6,10 +6,10 @@ with ended as (
 )
 insert into jobs.finished_jobs (
     id, claim_no, run_at, enqueued_at, claimed_at, finished_at, priority, attempt, max_attempts, crashes,
-    state, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key,
+    state, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key, limit_key,
     worker, progress, attempts)
 select id, claim_no, run_at, enqueued_at, claimed_at, coalesce($3, clock_timestamp()), priority, attempt, max_attempts, crashes,
-       $2, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key,
+       $2, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key, limit_key,
        worker, progress, attempts
   from ended
 returning tenant_id, ordering_key

@@ -8,9 +8,9 @@ due as materialized (
 )
 insert into jobs.jobs (
     id, kind, run_at, enqueued_at, state, queue, priority, max_attempts, args, tags,
-    tenant_id, correlation_id, trace_parent, unique_key, ordering_key)
+    tenant_id, correlation_id, trace_parent, unique_key, ordering_key, governed, limit_key)
 select $1, $2, run_at, now,
        case when $13::text is not null then 'waiting' when run_at > now then 'scheduled' else 'available' end,
-       $5, $6, $7, $8::text::json, $9, $10, $11, $12, $15, $13
+       $5, $6, $7, $8::text::json, $9, $10, $11, $12, $15, $13, $16, $17
   from due
     on conflict (id) do nothing

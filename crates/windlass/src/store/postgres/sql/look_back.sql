@@ -9,6 +9,7 @@ select priority, coalesce((
          where j.queue = $1
            and j.priority = wanted.priority
            and j.state in ('scheduled', 'available', 'retryable')
+           and not j.governed
            and j.run_at < clock.moment
          order by j.run_at
          limit 1), clock.moment) as run_at

@@ -8,6 +8,7 @@ select greatest(0, extract(epoch from min(next.run_at) - coalesce($4, clock_time
          where j.queue = $1
            and j.priority = position.priority
            and j.state in ('scheduled', 'available', 'retryable')
+           and not j.governed
            and j.run_at >= position.run_at
          order by j.run_at
          limit 1) as next

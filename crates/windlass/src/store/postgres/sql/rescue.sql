@@ -21,10 +21,10 @@ ended as (
 set_aside as (
     insert into jobs.finished_jobs (
         id, claim_no, run_at, enqueued_at, claimed_at, finished_at, priority, attempt, max_attempts, crashes,
-        state, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key,
+        state, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key, limit_key,
         worker, progress, attempts)
     select id, claim_no, run_at, enqueued_at, claimed_at, clock.now, priority, attempt - 1, max_attempts, crashes + 1,
-           ended_as, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key,
+           ended_as, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key, limit_key,
            worker, progress,
            jobs.with_attempt(attempts, attempt, claim_no, worker, claimed_at, clock.now, 'crashed', $4::text::jsonb, $5)
       from ended, clock

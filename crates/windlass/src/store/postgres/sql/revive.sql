@@ -10,9 +10,9 @@ revived as (
 )
 insert into jobs.jobs (
     id, claim_no, run_at, enqueued_at, claimed_at, priority, max_attempts, state, kind, queue, args, tags,
-    tenant_id, correlation_id, trace_parent, unique_key, ordering_key, worker, attempts)
+    tenant_id, correlation_id, trace_parent, unique_key, ordering_key, limit_key, worker, attempts)
 select id, claim_no, clock.now, enqueued_at, claimed_at, priority, max_attempts,
        case when ordering_key is null then 'available' else 'waiting' end, kind, queue, args, tags,
-       tenant_id, correlation_id, trace_parent, unique_key, ordering_key, worker, attempts
+       tenant_id, correlation_id, trace_parent, unique_key, ordering_key, limit_key, worker, attempts
   from revived, clock
 returning queue, priority, run_at

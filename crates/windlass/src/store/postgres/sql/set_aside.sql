@@ -16,10 +16,10 @@ ended as (
 )
 insert into jobs.finished_jobs (
     id, claim_no, run_at, enqueued_at, claimed_at, finished_at, priority, attempt, max_attempts, crashes,
-    state, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key,
+    state, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key, limit_key,
     worker, progress, attempts)
 select id, claim_no, run_at, enqueued_at, claimed_at, clock.now, priority, attempt - given_back, max_attempts, crashes,
-       ended_as, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key,
+       ended_as, kind, queue, args, tags, tenant_id, correlation_id, trace_parent, unique_key, ordering_key, limit_key,
        worker, progress,
        jobs.with_attempt(attempts, attempt, claim_no, worker, claimed_at, clock.now, outcome, error::jsonb, $7)
   from ended, clock

@@ -13,6 +13,7 @@ where rowid in (
     from jobs
     where queue = ?1
     and state in ('scheduled', 'available', 'retryable')
+    and governed = 0
     and priority in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
     and run_at <= ?2
     order by priority, run_at, id

@@ -45,6 +45,12 @@ and id in (
     select id
     from jobs
     where state in ('scheduled', 'available', 'retryable')
+    and governed = 0
+    union all
+    select id
+    from jobs
+    where state in ('scheduled', 'available', 'retryable')
+    and governed = 1
     union all
     select id
     from jobs

@@ -4,6 +4,7 @@ select min((
     from jobs
     where queue = ?1
     and state in ('scheduled', 'available', 'retryable')
+    and governed = 0
     and jobs.priority = priorities.value
 ))
 from json_each('[0,1,2,3,4,5,6,7,8,9]') as priorities;

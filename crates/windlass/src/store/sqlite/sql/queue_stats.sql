@@ -4,6 +4,7 @@ with due as (
     from jobs
     where queue = ?1
     and state in ('scheduled', 'available', 'retryable')
+    and governed = 0
     and priority in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
     and run_at <= ?2
     limit ?3
@@ -14,8 +15,20 @@ later as (
     from jobs
     where queue = ?1
     and state in ('scheduled', 'available', 'retryable')
+    and governed = 0
     and priority in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
     and run_at > ?2
+    limit ?3
+),
+
+governed as (
+    select
+        run_at,
+        iif(run_at <= ?2, 'available', state) as state
+    from jobs
+    where queue = ?1
+    and state in ('scheduled', 'available', 'retryable')
+    and governed = 1
     limit ?3
 ),
 
@@ -41,6 +54,7 @@ oldest as (
         from jobs
         where jobs.queue = ?1
         and jobs.state in ('scheduled', 'available', 'retryable')
+        and jobs.governed = 0
         and jobs.priority = priorities.value
         and jobs.run_at <= ?2
     )) as run_at
@@ -52,6 +66,11 @@ select
     (select count(*) from later) as later,
     (select count(*) from later where state = 'scheduled') as scheduled,
     (select count(*) from later where state = 'retryable') as retryable,
+    (select count(*) from governed) as governed,
+    (select count(*) from governed where state = 'available') as governed_due,
+    (select count(*) from governed where state = 'scheduled') as governed_scheduled,
+    (select count(*) from governed where state = 'retryable') as governed_retryable,
+    (select min(run_at) from governed where state = 'available') as governed_oldest,
     (select count(*) from blocked) as waiting,
     (select count(*) from leased) as running,
     (select run_at from oldest) as oldest_available_at;

@@ -3,15 +3,34 @@ with recursive claimable (queue) as (
     select min(queue)
     from jobs
     where state in ('scheduled', 'available', 'retryable')
+    and governed = 0
     union all
     select (
         select min(jobs.queue)
         from jobs
         where jobs.state in ('scheduled', 'available', 'retryable')
+        and jobs.governed = 0
         and jobs.queue > claimable.queue
     )
     from claimable
     where claimable.queue is not null
+),
+
+governed (queue) as (
+    select min(queue)
+    from jobs
+    where state in ('scheduled', 'available', 'retryable')
+    and governed = 1
+    union all
+    select (
+        select min(jobs.queue)
+        from jobs
+        where jobs.state in ('scheduled', 'available', 'retryable')
+        and jobs.governed = 1
+        and jobs.queue > governed.queue
+    )
+    from governed
+    where governed.queue is not null
 ),
 
 waiting (queue) as (
@@ -31,6 +50,10 @@ waiting (queue) as (
 
 select queue
 from claimable
+where queue is not null
+union
+select queue
+from governed
 where queue is not null
 union
 select queue

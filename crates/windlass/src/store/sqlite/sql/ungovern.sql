@@ -1,0 +1,11 @@
+-- ungovern: hands up to ?2 governed jobs of queue ?1 back to ordinary claims. Caller: governed.rs.
+update jobs
+set governed = 0
+where rowid in (
+    select rowid
+    from jobs
+    where queue = ?1
+    and state in ('scheduled', 'available', 'retryable')
+    and governed = 1
+    limit ?2
+);
