@@ -249,6 +249,7 @@ const STORE: Dialects = Dialects {
                 "end_unstarted",
                 "rescue",
                 "revive",
+                "rewrite_finished",
                 "request_cancel",
             ],
             why: "they move rows between two tables, or need their own lock; SQLite has one table (docs/adr/0002)",

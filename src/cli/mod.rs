@@ -10,6 +10,7 @@ mod discard;
 mod doctor;
 mod enqueue;
 mod failure;
+mod keys;
 mod list;
 mod migrate;
 mod printer;
@@ -80,6 +81,9 @@ pub enum Command {
     Queues,
     /// Show the processes that run jobs
     Workers,
+    /// Count what is sealed with which key, and retire a key
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Bring the database's schema to this program's version
     Migrate,
     /// Check the settings, the database and what may go wrong
@@ -137,6 +141,7 @@ async fn dispatch(
         Command::Cancel(args) => cancel::run(&client, args, printer).await,
         Command::Discard(args) => discard::run(&client, args, printer).await,
         Command::Queues => queues::run(&client, printer).await,
+        Command::Keys(command) => keys::run(&client, command, printer).await,
         Command::Workers => workers::run(&client, printer).await,
         Command::Migrate => migrate::run(&database, printer).await,
         Command::Doctor => unreachable!("the doctor has been called before settings were read"),

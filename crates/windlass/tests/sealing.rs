@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use windlass::engine::{EnqueueError, KeyRing};
+use windlass::engine::{EnqueueError, KeyRing, KeyWalk};
 use windlass::model::{Conflict, Filter, Finish, Page, RunAt, Unique};
 use windlass::store::Claim;
 use windlass::store::memory::MemoryStore;
@@ -183,6 +183,67 @@ async fn a_kind_to_be_sealed_needs_a_key() {
         bare.enqueue(&tell(WORDS)).await,
         Err(EnqueueError::NoKeys(_))
     ));
+}
+
+#[tokio::test]
+async fn an_old_key_is_retired_while_jobs_wait() {
+    let heard = Heard::default();
+    let registry = registry(&heard);
+    let before = testing::client(&registry).with_keys(ring(&[OLD]));
+    let jobs: Vec<NewJob> = (0..1200)
+        .map(|n| before.prepare(&tell(&n.to_string())).unwrap())
+        .collect();
+    before.insert_many(&jobs).await.unwrap();
+    before.enqueue(&Keep(json!(1))).await.unwrap();
+    let ran = testing::run(&before, &registry, &tell("done"))
+        .await
+        .unwrap();
+    assert_eq!(ran.job.state, State::Completed);
+
+    let count = async |client: &Client| {
+        let mut walk = KeyWalk::new(true);
+        while !walk.done {
+            client.count_keys(&mut walk).await.unwrap();
+        }
+        assert_eq!(walk.looked, 1202);
+        walk.keys.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(count(&before).await, [("old".to_owned(), 1202)]);
+    // A process that has not got the new key yet, one that has both, one that has lost the old one.
+    let both = before.clone().with_keys(ring(&[NEW, OLD]));
+    let only_new = before.clone().with_keys(ring(&[NEW]));
+    let mut walk = KeyWalk::new(true);
+    while !walk.done {
+        only_new.reseal(&mut walk).await.unwrap();
+    }
+    assert_eq!(
+        (walk.resealed, walk.keys["old"]),
+        (0, 1202),
+        "what cannot be opened is left"
+    );
+    let mut walk = KeyWalk::new(false);
+    while !walk.done {
+        both.reseal(&mut walk).await.unwrap();
+    }
+    assert_eq!((walk.resealed, walk.missed, walk.broken), (1200, 0, 0));
+    assert_eq!(
+        count(&both).await,
+        [("new".to_owned(), 1200), ("old".to_owned(), 2)]
+    );
+    let mut walk = KeyWalk::new(true);
+    while !walk.done {
+        both.reseal(&mut walk).await.unwrap();
+    }
+    assert_eq!(count(&both).await, [("new".to_owned(), 1202)]);
+    let done = only_new.get(ran.job.id, None).await.unwrap().unwrap();
+    assert_eq!(
+        only_new.result_of(&done).unwrap(),
+        Some(Json::encode("done").unwrap())
+    );
+    for job in &jobs {
+        let stored = only_new.get(job.id, None).await.unwrap().unwrap();
+        assert_eq!(only_new.args_of(&stored).unwrap(), job.args);
+    }
 }
 
 #[tokio::test]

@@ -43,4 +43,4 @@ pub use maintenance::Retention;
 pub use redact::{REDACTED, Shown, redact};
 pub use registry::{Catalogue, KindInfo, Registry};
 pub use runtime::{Engine, EngineOptions, InvalidOptions};
-pub use sealing::{Content, InvalidKey, KeyRing, NoKeys, OpenError};
+pub use sealing::{Content, InvalidKey, KeyRing, KeyWalk, NoKeys, OpenError};

@@ -18,6 +18,7 @@ use crate::model::{
     Recorded, Timestamp, WorkerRecord,
 };
 
+mod at_rest;
 mod control;
 mod error;
 mod flows;
@@ -29,6 +30,7 @@ pub mod postgres;
 pub mod sqlite;
 mod wake;
 
+pub use at_rest::{AtRest, Rewrite, Values, Walk};
 pub use control::{ChangeSetting, Control, MAX_CANCEL_REQUESTS, SettingChanged};
 pub use error::Error;
 pub use flows::Flows;
@@ -165,7 +167,7 @@ pub struct Migrated {
 
 /// The contract. See the [module documentation](self).
 #[async_trait]
-pub trait Store: Control + Flows + Governed {
+pub trait Store: Control + Flows + Governed + Values {
     /// `memory`, `sqlite` or `postgres`.
     fn name(&self) -> &'static str;
 

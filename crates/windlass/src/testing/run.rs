@@ -57,21 +57,26 @@ pub async fn run<J: Job>(
         return Err(InvalidJob::new("unique", problem).into());
     }
     let store = client.store();
-    let claim = Claim {
-        queue: &queue,
-        worker: "testing",
-        limit: super::ALL,
-        lease: Duration::from_hours(1),
-        now: None,
+    let mut others = Vec::new();
+    let claimed = loop {
+        let claim = Claim {
+            queue: &queue,
+            worker: "testing",
+            limit: super::ALL,
+            lease: Duration::from_hours(1),
+            now: None,
+        };
+        let mut claimed = store.claim(claim).await?;
+        let this = claimed.iter().position(|job| job.id == id);
+        let this = this.map(|place| claimed.swap_remove(place));
+        let none_left = claimed.is_empty();
+        others.extend(claimed.iter().map(|job| Finish::release(job.lease())));
+        if this.is_some() || none_left {
+            break this;
+        }
     };
-    let claimed = store.claim(claim).await?;
-    let (this, others): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|job| job.id == id);
-    let others: Vec<Finish> = others
-        .iter()
-        .map(|job| Finish::release(job.lease()))
-        .collect();
     store.finish(&others, None).await?;
-    let Some(claimed) = this.into_iter().next() else {
+    let Some(claimed) = claimed else {
         let problem = "other jobs of this key come first; drain them";
         return Err(InvalidJob::new("ordering_key", problem).into());
     };

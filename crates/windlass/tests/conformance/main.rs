@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
 
 mod append_only;
+mod at_rest;
 mod backend;
 mod fixture;
 
@@ -294,6 +295,13 @@ macro_rules! store_conformance {
                 pages_of_the_log_add_up,
                 retention_takes_the_oldest_of_the_log,
                 wishes_to_cancel_are_told_to_whoever_runs_the_job,
+            }
+            at_rest {
+                a_walk_meets_every_job_once_by_id,
+                a_walk_tells_only_what_is_in_an_envelope,
+                a_value_is_rewritten_only_if_it_is_as_it_was,
+                a_running_job_keeps_its_lease,
+                what_has_finished_is_rewritten_where_it_lies,
             }
             checkpoints {
                 comes_with_every_later_claim,

@@ -132,8 +132,10 @@ pub(in crate::engine) fn form(json: &Json) -> Form {
 }
 
 /// The id of the key that a value is sealed with.
-#[cfg(test)]
 pub(super) fn key_of(json: &Json) -> Option<String> {
+    if form(json) != Form::Sealed {
+        return None;
+    }
     match serde_json::from_str(json.as_str()) {
         Ok(Wrapped::Sealed(sealed)) => Some(sealed.key.into_owned()),
         _ => None,

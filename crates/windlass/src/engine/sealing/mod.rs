@@ -3,9 +3,11 @@
 
 mod envelope;
 mod keyring;
+mod reseal;
 
 pub use envelope::{Content, OpenError};
 pub use keyring::{InvalidKey, KeyRing};
+pub use reseal::KeyWalk;
 
 pub(super) use envelope::{Form, Protection, form, unpack};
 

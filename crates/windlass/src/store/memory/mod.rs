@@ -30,6 +30,7 @@ use crate::model::{
     QueueStats, Recorded, Timestamp, WorkerRecord,
 };
 
+mod at_rest;
 mod attempts;
 mod clock;
 mod control;

@@ -38,6 +38,7 @@ use crate::model::{
     QueueStats, Recorded, Timestamp, WorkerRecord,
 };
 
+mod at_rest;
 mod claim;
 mod control;
 mod copy;

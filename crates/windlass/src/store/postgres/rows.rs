@@ -64,7 +64,7 @@ pub(super) fn state(row: &PgRow, column: usize) -> Result<State, Error> {
         .map_err(|_| Error::Corrupt(format!("state is {word:?}")))
 }
 
-fn json(row: &PgRow, column: usize) -> Result<Option<Json>, Error> {
+pub(super) fn json(row: &PgRow, column: usize) -> Result<Option<Json>, Error> {
     Ok(row.try_get::<Option<String>, _>(column)?.map(Json::trusted))
 }
 

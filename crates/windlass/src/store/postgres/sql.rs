@@ -66,6 +66,8 @@ statements! {
     RESIGN = "resign";
     REVIVE = "revive";
     RUNNING = "running";
+    REWRITE = "rewrite";
+    REWRITE_FINISHED = "rewrite_finished";
     SCHEMA_EXISTS = "schema_exists";
     SCHEMA_VERSION = "schema_version";
     SETTING = "setting";
@@ -81,5 +83,6 @@ statements! {
     UNIQUE_RELEASE = "unique_release";
     UNIQUE_SWEEP = "unique_sweep";
     UNIQUE_TAKE = "unique_take";
+    WALK = "walk";
     WORKERS = "workers";
 }

@@ -30,6 +30,7 @@ use crate::model::{
     Recorded, Timestamp, WorkerRecord,
 };
 
+mod at_rest;
 mod claim;
 mod control;
 mod enqueue;
