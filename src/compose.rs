@@ -90,7 +90,7 @@ pub fn file_exists(options: &DatabaseOptions) -> anyhow::Result<()> {
 
 /// Makes sure, when the program starts, that the database answers and has this program's schema.
 /// Losing it later ends nothing: work waits.
-pub async fn prepare(database: &Database) -> anyhow::Result<()> {
+pub async fn prepare(database: &Database, options: &DatabaseOptions) -> anyhow::Result<()> {
     tokio::time::timeout(PATIENCE, database.store.now())
         .await
         .unwrap_or_else(|_| Err(windlass::store::Error::timeout(PATIENCE)))
@@ -99,12 +99,39 @@ pub async fn prepare(database: &Database) -> anyhow::Result<()> {
              (DATABASE_URL) names it and that its folder or server lets this user in \
              (`jobctl doctor` looks)",
         )?;
+    if !options.migrate {
+        return is_migrated(&*database.store).await;
+    }
     let made = migrate(database).await?;
     let (from, to) = (made.engine.from, made.engine.to);
     tracing::info!(from, to, "the engine's schema is ready");
     for warning in made.warnings {
         tracing::warn!("{warning}");
     }
+    Ok(())
+}
+
+/// Refuses tables that this program cannot work on, and says what is missing.
+async fn is_migrated(store: &dyn Store) -> anyhow::Result<()> {
+    let schema = store
+        .schema()
+        .await
+        .context("failed to read the schema's version")?;
+    if let Err(error) = schema.check() {
+        let missing = match &schema.missing[..] {
+            [] => String::new(),
+            missing => format!(
+                "; not applied: {}; run `jobctl migrate`",
+                missing.join(", ")
+            ),
+        };
+        bail!("{error}{missing} (setting database.migrate is false)");
+    }
+    tracing::info!(
+        found = schema.found,
+        needed = schema.needed,
+        "the engine's schema is ready"
+    );
     Ok(())
 }
 

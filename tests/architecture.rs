@@ -396,6 +396,16 @@ fn both_dialects_have_the_same_statements_and_migrations() {
 }
 
 #[test]
+fn migrations_take_nothing_away_from_older_programs() {
+    let files = tree::files();
+    none(
+        MIGRATIONS
+            .iter()
+            .flat_map(|place| sql::check_contracts(&files, place)),
+    );
+}
+
+#[test]
 fn every_statement_is_used_and_none_is_written_in_code() {
     let files = tree::files();
     let sources = Sources::read(&files);

@@ -145,13 +145,31 @@ fn clock(database: Timestamp, took: Duration, report: &mut Report) {
 }
 
 async fn schema(store: &dyn Store, report: &mut Report) {
-    match store.schema_version().await {
-        Ok(0) => report.add(
+    match store.schema().await {
+        Ok(schema) if schema.found == 0 => report.add(
             "schema",
             Verdict::Fail,
             "the engine's tables are not there; run `jobctl migrate`",
         ),
-        Ok(version) => report.add("schema", Verdict::Ok, format!("version {version}")),
+        Ok(schema) if schema.contracted.is_some() => {
+            let told = schema
+                .check()
+                .err()
+                .map_or_else(String::new, |error| error.to_string());
+            report.add("schema", Verdict::Fail, told);
+        }
+        Ok(schema) if !schema.missing.is_empty() => {
+            let missing = schema.missing.join(", ");
+            let detail = format!("{missing} was not applied; run `jobctl migrate`");
+            report.add("schema", Verdict::Fail, detail);
+        }
+        Ok(schema) if schema.found > schema.needed => {
+            let (found, needed) = (schema.found, schema.needed);
+            let detail =
+                format!("version {found}, newer than this program's {needed}, which works on it");
+            report.add("schema", Verdict::Ok, detail);
+        }
+        Ok(schema) => report.add("schema", Verdict::Ok, format!("version {}", schema.found)),
         Err(error) => report.add(
             "schema",
             Verdict::Fail,

@@ -30,8 +30,11 @@ pub enum Command {
 struct Answer {
     /// The newest first, then those that are missing here.
     keys: Vec<Line>,
-    #[serde(flatten)]
-    walk: KeyWalk,
+    looked: u64,
+    resealed: u64,
+    missed: u64,
+    broken: u64,
+    done: bool,
 }
 
 #[derive(Serialize)]
@@ -52,7 +55,7 @@ pub(super) async fn run(
             while !walk.done && walk.looked < most {
                 client.count_keys(&mut walk).await?;
             }
-            told(client, walk, printer)
+            told(client, &walk, printer)
         }
         Command::Reseal { unfinished } => reseal(client, !unfinished, printer).await,
     }
@@ -75,7 +78,7 @@ async fn reseal(client: &Client, finished: bool, printer: &mut Printer) -> Resul
         ));
     }
     let unread = walk.broken > 0 || walk.missed > 0;
-    told(client, walk, printer)?;
+    told(client, &walk, printer)?;
     if unread {
         printer.talk("some changed meanwhile or do not open: run it again");
         return Err(Failure::told(Exit::Failed));
@@ -83,7 +86,7 @@ async fn reseal(client: &Client, finished: bool, printer: &mut Printer) -> Resul
     Ok(())
 }
 
-fn told(client: &Client, walk: KeyWalk, printer: &mut Printer) -> Result<(), Failure> {
+fn told(client: &Client, walk: &KeyWalk, printer: &mut Printer) -> Result<(), Failure> {
     let count = |key: &str| walk.keys.get(key).copied().unwrap_or_default();
     let here = client.keys().ids().enumerate().map(|(place, key)| Line {
         key: key.to_owned(),
@@ -100,9 +103,16 @@ fn told(client: &Client, walk: KeyWalk, printer: &mut Printer) -> Result<(), Fai
             });
         }
     }
-    let answer = Answer { keys, walk };
+    let answer = Answer {
+        keys,
+        looked: walk.looked,
+        resealed: walk.resealed,
+        missed: walk.missed,
+        broken: walk.broken,
+        done: walk.done,
+    };
     printer.data(&answer, |answer| {
-        let plus = if answer.walk.done { "" } else { "+" };
+        let plus = if answer.done { "" } else { "+" };
         let row = |line: &Line| {
             let values = format!("{}{plus}", line.values);
             [line.key.clone(), line.role.to_owned(), values]
@@ -110,7 +120,7 @@ fn told(client: &Client, walk: KeyWalk, printer: &mut Printer) -> Result<(), Fai
         let rows: Vec<_> = answer.keys.iter().map(row).collect();
         table(["KEY", "ROLE", "VALUES"], &rows)
     })?;
-    if !answer.walk.done {
+    if !answer.done {
         printer.talk("a number with + is at least that: counting stopped at --most");
     }
     Ok(())

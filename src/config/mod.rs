@@ -62,6 +62,8 @@ pub struct DatabaseOptions {
     pub max_connections: u32,
     /// How long one statement may take.
     pub statement_timeout_ms: u64,
+    /// Whether a process brings the tables to its version when it starts.
+    pub migrate: bool,
 }
 
 /// Which database a URL means.

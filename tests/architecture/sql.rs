@@ -166,6 +166,45 @@ pub(crate) fn check_migrations(files: &[File], place: &str) -> Vec<Violation> {
     .collect()
 }
 
+/// What older programs need goes only in a migration that is named for it.
+pub(crate) fn check_contracts(files: &[File], place: &str) -> Vec<Violation> {
+    let folder = format!("{place}/");
+    let migrations = files.iter().filter_map(|file| {
+        let name = file.path.strip_prefix(&folder)?.rsplit('/').next()?;
+        Some((file, name.strip_suffix(".sql")?))
+    });
+    let mut found = Vec::new();
+    for (file, name) in migrations {
+        let contract = name
+            .split_once("_contract_")
+            .and_then(|(_, rest)| rest.split('_').next()?.parse::<i64>().ok());
+        if contract.is_some() {
+            continue;
+        }
+        for (index, line) in strip(&file.text).lines().enumerate() {
+            let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+            let takes = [
+                "drop column",
+                "drop table",
+                "drop view",
+                "rename column",
+                "rename to",
+                "drop function",
+            ];
+            if takes.iter().any(|taken| words.contains(taken)) {
+                found.push(Violation {
+                    file: file.path.clone(),
+                    line: index + 1,
+                    what: "takes away what an older program may need; name it NNNN_contract_MMMM_what.sql, \
+                           MMMM being the oldest migration a program must know from then on"
+                        .to_owned(),
+                });
+            }
+        }
+    }
+    found
+}
+
 fn names_in(files: &[File], folder: &str) -> BTreeSet<String> {
     let names = files.iter().filter_map(|file| {
         let name = file
@@ -387,6 +426,33 @@ mod tests {
         assert_eq!(
             check_migrations(&files, "migrations")[0].file,
             "migrations/*/0002_b.sql"
+        );
+    }
+
+    #[test]
+    fn what_takes_away_is_a_contract() {
+        let drop = "alter table a drop column b;";
+        let files = [
+            file(
+                "migrations/postgres/0002_b.sql",
+                "-- drop column is a word\nalter table a add column c int;",
+            ),
+            file("migrations/postgres/0007_contract_0005_b.sql", drop),
+            file("migrations/postgres/0008_c.sql", drop),
+            file("migrations/postgres/0009_contract_b.sql", drop),
+            file("elsewhere/0010_d.sql", drop),
+        ];
+        let found = check_contracts(&files, "migrations");
+        let places: Vec<_> = found
+            .iter()
+            .map(|found| (&*found.file, found.line))
+            .collect();
+        assert_eq!(
+            places,
+            [
+                ("migrations/postgres/0008_c.sql", 1),
+                ("migrations/postgres/0009_contract_b.sql", 1)
+            ]
         );
     }
 

@@ -36,7 +36,7 @@ impl Parts {
     /// Opens the database and brings its tables up to date.
     pub(crate) async fn prepare(config: &Config) -> anyhow::Result<Self> {
         let database = compose::open(&config.database)?;
-        compose::prepare(&database).await?;
+        compose::prepare(&database, &config.database).await?;
         let services = compose::services(config, &database)?;
         let catalogue = compose::catalogue(config, &database)?;
         let client = Client::new(database.store.clone())

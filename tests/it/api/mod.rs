@@ -23,7 +23,7 @@ use tower::ServiceExt as _;
 use windlass::model::{Filter, Page};
 use windlass::store::Claim;
 use windlass::store::memory::MemoryStore;
-use windlass::{Client, Context, Job, JobId, JobRecord, Outcome, Registry, Store};
+use windlass::{Client, Context, Job, JobId, JobOptions, JobRecord, Outcome, Registry, Store};
 
 pub(crate) const KEY: &str = "a-key-of-the-tests-0123456789";
 
@@ -82,11 +82,34 @@ impl Job for ProcessMessage {
     }
 }
 
+/// A job whose args nobody may read at rest.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Whisper {
+    pub(crate) words: String,
+}
+
+impl Job for Whisper {
+    const KIND: &'static str = "whisper";
+    type Services = ();
+
+    fn options() -> JobOptions {
+        JobOptions {
+            seal: true,
+            ..JobOptions::default()
+        }
+    }
+
+    async fn run(self, _: Context<()>) -> anyhow::Result<Outcome> {
+        Ok(Outcome::complete())
+    }
+}
+
 /// The kinds of these tests.
 pub(crate) fn kinds() -> windlass::engine::Catalogue {
     Registry::new(())
         .register::<Greet>()
         .register::<ProcessMessage>()
+        .register::<Whisper>()
         .catalogue()
 }
 

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Parser as _;
 use metachat_jobs::cli::{self, Cli, Exit, Printer};
 use metachat_jobs::config::Sources;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::api::kinds;
 use crate::lines::Lines;
@@ -94,6 +94,91 @@ async fn a_job_is_enqueued_shown_and_looked_after_on_postgres() {
         look_after_a_job(&desk).await;
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_key_is_rotated() {
+    rotate_a_key(&Desk::new().await).await;
+}
+
+#[tokio::test]
+async fn a_key_is_rotated_on_postgres() {
+    with_postgres(async |url| {
+        let desk = Desk::on_postgres(url);
+        assert_eq!(desk.run(&["migrate"]).await.exit, Exit::Done);
+        rotate_a_key(&desk).await;
+    })
+    .await;
+}
+
+async fn rotate_a_key(desk: &Desk) {
+    const OLD: &str = "sealing.keys=old:ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4NzY1NDMyMTA=";
+    const NEW: &str = "sealing.keys=new:MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    let both = format!("{NEW},{}", OLD.split_once('=').unwrap().1);
+    let words = r#"{"words":"hunter2"}"#;
+    let without = desk.run(&["enqueue", "whisper", words]).await;
+    assert_eq!(without.exit, Exit::Usage, "{}", without.err);
+    assert!(
+        without.err.contains("kind whisper is to be sealed"),
+        "{}",
+        without.err
+    );
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let told = desk.run(&["enqueue", "whisper", words, "--set", OLD]).await;
+        assert_eq!(told.exit, Exit::Done, "{}", told.err);
+        ids.push(told.out.trim().to_owned());
+    }
+    assert_eq!(desk.run(&["discard", &ids[0]]).await.exit, Exit::Done);
+    let shown = desk.run(&["show", &ids[0], "--args"]).await.out;
+    assert!(
+        shown.contains("sealed, ") && !shown.contains("hunter2"),
+        "{shown}"
+    );
+    let shown = desk.run(&["show", &ids[0], "--args", "--reveal"]).await.out;
+    assert!(
+        shown.contains("is sealed with key old, which this process does not have"),
+        "{shown}"
+    );
+
+    let status =
+        async |keys: &str| desk.json(&["keys", "status", "--set", keys]).await["keys"].clone();
+    assert_eq!(
+        status(&both).await,
+        json!([{"key": "new", "role": "seals", "values": 0}, {"key": "old", "role": "opens", "values": 3}])
+    );
+    let none = desk.run(&["keys", "reseal"]).await;
+    assert_eq!(none.exit, Exit::Usage);
+    assert!(
+        none.err.contains("METACHAT_JOBS__SEALING__KEYS"),
+        "{}",
+        none.err
+    );
+    let partly = desk
+        .json(&["keys", "reseal", "--unfinished", "--set", &both])
+        .await;
+    assert_eq!(
+        (&partly["resealed"], &partly["keys"][1]["values"]),
+        (&json!(2), &json!(0))
+    );
+    assert_eq!(
+        status(NEW).await,
+        json!([{"key": "new", "role": "seals", "values": 2}, {"key": "old", "role": "missing here", "values": 1}])
+    );
+    let rest = desk.json(&["keys", "reseal", "--set", &both]).await;
+    assert_eq!(
+        (&rest["resealed"], &rest["done"]),
+        (&json!(1), &json!(true))
+    );
+    assert_eq!(
+        status(NEW).await,
+        json!([{"key": "new", "role": "seals", "values": 3}])
+    );
+    let shown = desk
+        .run(&["show", &ids[0], "--args", "--reveal", "--set", NEW])
+        .await
+        .out;
+    assert!(shown.contains("hunter2"), "{shown}");
 }
 
 async fn look_after_a_job(desk: &Desk) {

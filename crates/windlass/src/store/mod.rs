@@ -26,6 +26,7 @@ mod governed;
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod schema;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod wake;
@@ -35,6 +36,7 @@ pub use control::{ChangeSetting, Control, MAX_CANCEL_REQUESTS, SettingChanged};
 pub use error::Error;
 pub use flows::Flows;
 pub use governed::{Governed, Granted};
+pub use schema::Schema;
 pub use wake::{Wake, WakeReceiver, Waker};
 
 /// What a store can do beyond the verbs, declared so that nothing is skipped quietly.
@@ -182,6 +184,9 @@ pub trait Store: Control + Flows + Governed + Values {
 
     /// The schema's version, or why it cannot be told.
     async fn schema_version(&self) -> Result<i64, Error>;
+
+    /// How the schema stands to this program: what is missing, or whether it is too new.
+    async fn schema(&self) -> Result<Schema, Error>;
 
     /// The store's clock; also the cheapest proof that it answers.
     async fn now(&self) -> Result<Timestamp, Error>;

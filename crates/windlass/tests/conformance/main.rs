@@ -345,6 +345,9 @@ macro_rules! store_conformance {
                 is_harmless_when_there_is_nothing_to_do,
                 may_be_asked_for_by_many_at_once,
                 upkeep_is_harmless_at_any_time,
+                an_older_program_works_on_newer_tables,
+                an_older_program_refuses_tables_that_were_contracted,
+                a_newer_program_says_which_migrations_are_missing,
             }
         }
     };

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 
 use super::{
     Beat, Capabilities, Changed, Claim, Elect, Error, Heartbeat, Migrated, Prune, Rescue, Rescued,
-    Store, Wake, WakeReceiver, Waker,
+    Schema, Store, Wake, WakeReceiver, Waker,
 };
 use crate::db;
 use crate::model::{
@@ -146,6 +146,15 @@ impl Store for MemoryStore {
 
     async fn schema_version(&self) -> Result<i64, Error> {
         Ok(SCHEMA_VERSION)
+    }
+
+    async fn schema(&self) -> Result<Schema, Error> {
+        Ok(Schema {
+            found: SCHEMA_VERSION,
+            needed: SCHEMA_VERSION,
+            missing: Vec::new(),
+            contracted: None,
+        })
     }
 
     async fn now(&self) -> Result<Timestamp, Error> {

@@ -148,8 +148,8 @@ pub(super) fn is_conflict(error: &Error) -> bool {
 /// Says what to do where the schema is missing.
 fn explained(error: Error) -> Error {
     match code(&error).as_deref() {
-        // Undefined table, schema or function.
-        Some("42P01" | "3F000" | "42883") => Error::Schema {
+        // Undefined table, schema, function or column.
+        Some("42P01" | "3F000" | "42883" | "42703") => Error::Schema {
             found: 0,
             needed: super::schema::newest(),
             remedy: "run the migration first",

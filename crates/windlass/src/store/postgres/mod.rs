@@ -30,7 +30,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
     Beat, Capabilities, Changed, Claim, Elect, Error, Heartbeat, Migrated, Prune, Rescue, Rescued,
-    Store, Wake, WakeReceiver, Waker,
+    Schema, Store, Wake, WakeReceiver, Waker,
 };
 use crate::db::{self, PgConnector, Postgres, PostgresOptions, SettingsDelivery};
 use crate::model::{
@@ -304,6 +304,10 @@ impl Store for PgStore {
 
     async fn schema_version(&self) -> Result<i64, Error> {
         self.shared.schema_version().await
+    }
+
+    async fn schema(&self) -> Result<Schema, Error> {
+        self.shared.schema().await
     }
 
     async fn now(&self) -> Result<Timestamp, Error> {

@@ -9,7 +9,7 @@ use sqlx::{Connection, PgConnection, Row};
 use super::lane::run;
 use super::{Error, Shared, sql};
 use crate::db;
-use crate::store::Migrated;
+use crate::store::{Migrated, Schema};
 
 /// A table may have to be rewritten.
 pub(super) const LONGEST_MIGRATION: Duration = Duration::from_hours(1);
@@ -38,9 +38,26 @@ impl Shared {
             .unwrap_or_else(|_| Err(Error::timeout(LONGEST_MIGRATION)))
     }
 
+    pub(super) async fn schema(&self) -> Result<Schema, Error> {
+        run!(self.reads, |connection| schema(connection).await)
+    }
+
     pub(super) async fn schema_version(&self) -> Result<i64, Error> {
         run!(self.reads, |connection| version(connection).await)
     }
+}
+
+async fn schema(connection: &mut PgConnection) -> Result<Schema, Error> {
+    let mut applied = Vec::new();
+    if exists(connection).await?.1 {
+        for row in sqlx::query(sql::APPLIED).fetch_all(connection).await? {
+            applied.push((row.try_get(0)?, row.try_get(1)?));
+        }
+    }
+    let known = MIGRATIONS
+        .iter()
+        .map(|known| (known.version, &*known.description));
+    Ok(Schema::compare(known, &applied))
 }
 
 /// In one transaction, so that no other process, no pooler and no crash ever sees half of it.
@@ -50,7 +67,11 @@ async fn migrate(connection: &mut PgConnection, days_ahead: i32) -> Result<Migra
     if !exists(&mut tx).await?.0 {
         sqlx::query(sql::CREATE_SCHEMA).execute(&mut *tx).await?;
     }
-    let from = version(&mut tx).await?;
+    let before = schema(&mut tx).await?;
+    if before.contracted.is_some() {
+        before.check()?;
+    }
+    let from = before.found;
     let mut migrations = Migrator {
         migrations: Cow::Borrowed(&MIGRATIONS.migrations),
         // The transaction holds a lock of its own; the session lock would not survive a pooler.

@@ -11,6 +11,7 @@ statements! {
     ADOPT = "adopt";
     ADOPT_RUNNING = "adopt_running";
     ADVANCE_SETTINGS = "advance_settings";
+    APPLIED = "applied";
     AUDIT = "audit";
     BEAT_WORKER = "beat_worker";
     BUCKETS = "buckets";

@@ -4,16 +4,19 @@ use std::sync::LazyLock;
 
 use sqlx::migrate::{MigrateError, Migrator};
 
-use super::super::{Error, Migrated};
+use super::super::{Error, Migrated, Schema};
 use crate::db;
 
 const SCHEMA_EXISTS: &str = include_str!("sql/schema_exists.sql");
+const APPLIED: &str = include_str!("sql/applied.sql");
 const SCHEMA_VERSION: &str = include_str!("sql/schema_version.sql");
 
 static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrator = sqlx::migrate!("migrations/sqlite");
     // An application may keep its own migrations in the same file, under sqlx's usual name.
     migrator.dangerous_set_table_name("_windlass_migrations");
+    // A newer program may have been here before: it keeps what older ones need, or says that it has not.
+    migrator.set_ignore_missing(true);
     migrator
 });
 
@@ -21,7 +24,11 @@ static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| {
 /// and the others find it done.
 pub(super) async fn migrate(db: &db::Sqlite) -> Result<Migrated, Error> {
     let mut tx = db.writer().begin_with("begin immediate").await?;
-    let from = version(&mut tx).await?;
+    let before = read(&mut tx).await?;
+    if before.contracted.is_some() {
+        before.check()?;
+    }
+    let from = before.found;
     // `run` asks for a lifetime that a boxed future cannot give; this is its own way round that.
     MIGRATOR
         .run_direct(None, &mut *tx, false)
@@ -34,6 +41,24 @@ pub(super) async fn migrate(db: &db::Sqlite) -> Result<Migrated, Error> {
 
 pub(super) async fn schema_version(db: &db::Sqlite) -> Result<i64, Error> {
     version(&mut *db.readers().acquire().await?).await
+}
+
+pub(super) async fn schema(db: &db::Sqlite) -> Result<Schema, Error> {
+    read(&mut *db.readers().acquire().await?).await
+}
+
+async fn read(connection: &mut sqlx::SqliteConnection) -> Result<Schema, Error> {
+    let exists: bool = sqlx::query_scalar(SCHEMA_EXISTS)
+        .fetch_one(&mut *connection)
+        .await?;
+    let mut applied = Vec::new();
+    if exists {
+        applied = sqlx::query_as(APPLIED).fetch_all(connection).await?;
+    }
+    let known = MIGRATOR
+        .iter()
+        .map(|known| (known.version, &*known.description));
+    Ok(Schema::compare(known, &applied))
 }
 
 async fn version(connection: &mut sqlx::SqliteConnection) -> Result<i64, Error> {
@@ -50,7 +75,6 @@ async fn version(connection: &mut sqlx::SqliteConnection) -> Result<i64, Error> 
 
 fn refused(error: MigrateError, found: i64) -> Error {
     let remedy = match error {
-        MigrateError::VersionMissing(_) => "run the program's newer version",
         MigrateError::VersionMismatch(_) => {
             "the file was made by a changed build; restore it from a backup or start a new one"
         }

@@ -22,7 +22,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::{
     Beat, Capabilities, Changed, Claim, Elect, Error, Heartbeat, Migrated, Prune, Rescue, Rescued,
-    Store, Wake, WakeReceiver, Waker,
+    Schema, Store, Wake, WakeReceiver, Waker,
 };
 use crate::db;
 use crate::model::{
@@ -146,6 +146,10 @@ impl Store for SqliteStore {
 
     async fn schema_version(&self) -> Result<i64, Error> {
         timed(migrate::schema_version(&self.db)).await
+    }
+
+    async fn schema(&self) -> Result<Schema, Error> {
+        timed(migrate::schema(&self.db)).await
     }
 
     async fn now(&self) -> Result<Timestamp, Error> {
