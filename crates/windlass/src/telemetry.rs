@@ -12,8 +12,11 @@ use metrics::{
 };
 use tracing::{debug, error, info, warn};
 
-use crate::model::{AttemptOutcome, ClaimedJob, Enqueued, JobId, NewJob, QueueStats, Timestamp};
-use crate::store::{Changed, Rescued};
+use crate::model::{
+    AttemptOutcome, ClaimedJob, Enqueued, JobId, NewJob, Origin, QueueStats, Schedule, Skip,
+    TickOutcome, Timestamp,
+};
+use crate::store::{Changed, Fired, Rescued};
 
 /// Jobs made durable, by kind and queue.
 pub const ENQUEUED: &str = "jobs_enqueued_total";
@@ -43,6 +46,10 @@ pub const CLAIM_BATCH: &str = "jobs_claim_batch_size";
 pub const RECORD: &str = "jobs_record_duration_seconds";
 /// Finished jobs deleted by retention.
 pub const PRUNED: &str = "jobs_pruned_total";
+/// Ticks of schedules, by kind, origin and outcome.
+pub const TICKS: &str = "jobs_schedule_ticks_total";
+/// How long the tick that is the longest behind has been due, in seconds, as last seen.
+pub const SCHEDULE_LATE: &str = "jobs_schedule_late_seconds";
 /// 1 while a loop cannot reach the store, by loop.
 pub const OUTAGE: &str = "jobs_store_outage";
 
@@ -77,6 +84,12 @@ pub fn describe() {
         "How long recording a batch of outcomes took"
     );
     describe_counter!(PRUNED, "Finished jobs deleted by retention");
+    describe_counter!(TICKS, "Ticks of schedules, fired or left out");
+    describe_gauge!(
+        SCHEDULE_LATE,
+        Unit::Seconds,
+        "How long the tick that is the longest behind has been due"
+    );
     describe_gauge!(OUTAGE, "1 while a loop cannot reach the store");
 }
 
@@ -233,6 +246,59 @@ pub(crate) fn worker_stopped(id: &str, handed_back: usize) {
 pub(crate) fn handler_hung(id: JobId, kind: &str) {
     error!(job.id = %id, job.kind = kind,
         "handler does not yield: it was aborted and may still hold a thread");
+}
+
+pub(crate) fn tick_settled(
+    schedule: &Schedule,
+    fire_at: Timestamp,
+    origin: Origin,
+    fired: Fired,
+    job: &NewJob,
+) {
+    let outcome = match fired {
+        Fired::Fired(_) => TickOutcome::Fired,
+        Fired::Skipped(skip) => TickOutcome::Skipped(skip),
+        Fired::Already | Fired::Off => return,
+    };
+    counter!(TICKS, "kind" => schedule.kind.clone(), "origin" => origin.as_str(),
+        "outcome" => outcome.as_str())
+    .increment(1);
+    info!(schedule = schedule.name, %fire_at, origin = origin.as_str(), outcome = outcome.as_str(),
+        job.kind = schedule.kind, "schedule fired");
+    if let Fired::Fired(id) = fired {
+        enqueued(std::slice::from_ref(job), &[Enqueued::Inserted(id)]);
+    }
+}
+
+pub(crate) fn ticks_missed(schedule: &Schedule, recorded: usize) {
+    counter!(TICKS, "kind" => schedule.kind.clone(), "origin" => Origin::Scheduled.as_str(),
+        "outcome" => TickOutcome::Skipped(Skip::Missed).as_str())
+    .increment(recorded as u64);
+    warn!(
+        schedule = schedule.name,
+        recorded, "ticks were missed and are left out, as the schedule says"
+    );
+}
+
+pub(crate) fn schedules_late(late: Option<(&str, Duration)>) {
+    let (name, late) = late.unwrap_or_default();
+    gauge!(SCHEDULE_LATE).set(late.as_secs_f64());
+    if !name.is_empty() {
+        debug!(schedule = name, late_ms = millis(late), "a tick is due");
+    }
+}
+
+pub(crate) fn schedules_retired(names: &[String]) {
+    if !names.is_empty() {
+        warn!(schedules = ?names, "retired: no running program has these schedules any more");
+    }
+}
+
+pub(crate) fn schedule_failed(schedule: &str, error: &dyn std::error::Error) {
+    error!(
+        schedule,
+        %error, "this program cannot fire the schedule; another version may, or none"
+    );
 }
 
 /// Publishes what was counted.

@@ -8,6 +8,7 @@
 //! - the *completer* writes outcomes in batches;
 //! - the *lease keeper* extends the leases of everything claimed and not yet recorded, and stops
 //!   what has lost its lease or was cancelled;
+//! - the *scheduler* fires what the timetable says;
 //! - *maintenance* runs on whichever process leads: rescue, retention, upkeep.
 //!
 //! Each survives the loss of the store for any time, says so once, and goes on by itself.
@@ -30,7 +31,10 @@ mod maintenance;
 mod redact;
 mod registry;
 mod runtime;
+mod scheduler;
+mod schedules;
 mod sealing;
+mod timetable;
 
 pub use backoff::Backoff;
 pub use client::{Client, EnqueueError};
@@ -43,4 +47,7 @@ pub use maintenance::Retention;
 pub use redact::{REDACTED, Shown, redact};
 pub use registry::{Catalogue, KindInfo, Registry};
 pub use runtime::{Engine, EngineOptions, InvalidOptions};
+pub use scheduler::{Round, Scheduler};
+pub use schedules::{Backfill, By, MOST_BACKFILLED, Range, ScheduleError};
 pub use sealing::{Content, InvalidKey, KeyRing, KeyWalk, NoKeys, OpenError};
+pub use timetable::InvalidTimetable;

@@ -18,8 +18,9 @@ use super::fetcher::{Fetcher, hand_back};
 use super::leases::Leases;
 use super::maintenance::{self, Retention};
 use super::registry::Registry;
+use super::scheduler::Scheduler;
 use super::sealing::KeyRing;
-use crate::model::{AttemptOutcome, Finish, Timestamp, Verdict, WorkerRecord};
+use crate::model::{AttemptOutcome, Finish, Schedule, Timestamp, Verdict, WorkerRecord};
 use crate::store::Store;
 use crate::telemetry::{self, Outage};
 
@@ -50,6 +51,9 @@ pub struct EngineOptions {
     pub maintenance: bool,
     /// What seals and opens the args and results of kinds that want it; none.
     pub keys: KeyRing,
+    /// What is to be done by the clock; nothing. Any number of processes may have the same schedules:
+    /// each tick fires once.
+    pub schedules: Vec<Schedule>,
     /// The program's version, shown with the worker.
     pub version: String,
 }
@@ -66,6 +70,7 @@ impl Default for EngineOptions {
             retention: Retention::default(),
             maintenance: true,
             keys: KeyRing::default(),
+            schedules: Vec::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }
@@ -123,6 +128,7 @@ pub struct Engine<S> {
     registry: Arc<Registry<S>>,
     options: EngineOptions,
     client: Client,
+    scheduler: Option<Scheduler>,
     id: String,
 }
 
@@ -146,11 +152,18 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
             .with_keys(options.keys.clone());
         // Unique for each start: a restarted process is another worker.
         let id = format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
+        let timetable = options.schedules.clone();
+        let scheduler = Scheduler::new(client.clone(), timetable, &id, options.lease / 2);
+        let scheduler = scheduler.map_err(|invalid| InvalidOptions {
+            field: "schedules",
+            problem: invalid.to_string(),
+        })?;
         Ok(Self {
             store,
             registry: Arc::new(registry),
-            options,
             client,
+            scheduler: (!options.schedules.is_empty()).then_some(scheduler),
+            options,
             id,
         })
     }
@@ -169,6 +182,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
             registry,
             options,
             client,
+            scheduler,
             id,
         } = self;
         let names: Vec<String> = options
@@ -233,6 +247,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
                 stop.clone(),
             ))
         });
+        let scheduler = scheduler.map(|scheduler| tokio::spawn(scheduler.run(stop.clone())));
         let (states, state) = watch::channel(None);
         let control = {
             let queues = options.queues.iter().zip(&feeds);
@@ -294,6 +309,11 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
             && let Err(error) = maintenance.await
         {
             tracing::error!(%error, "maintenance did not end by itself");
+        }
+        if let Some(scheduler) = scheduler
+            && let Err(error) = scheduler.await
+        {
+            tracing::error!(%error, "the scheduler did not end by itself");
         }
         // Best effort: a worker that does not say goodbye is forgotten after a day.
         if let Err(error) = store.remove_worker(&id, None).await {

@@ -14,6 +14,7 @@ mod job;
 mod json;
 mod orders;
 mod policy;
+mod schedule;
 mod state;
 mod time;
 mod verdict;
@@ -33,6 +34,10 @@ pub use job::{ClaimedJob, JobRecord, QueueStats, WorkerRecord};
 pub use json::{InvalidJson, Json, MAX_DEPTH};
 pub use orders::{Drain, MAX_SLOTS, Pause, Slots};
 pub use policy::{Fair, InvalidPolicy, Limit, QueuePolicy, Rate};
+pub use schedule::{
+    CatchUp, Cron, Due, InvalidSchedule, ON_TIME, Origin, Overlap, Schedule, ScheduleRecord, Skip,
+    TickOutcome, TickRecord, UnknownWord, due, jitter, lateness,
+};
 pub use state::{Event, State, Transition, UnknownState};
-pub use time::Timestamp;
+pub use time::{InvalidTimestamp, Timestamp};
 pub use verdict::{Finish, Lease, Recorded, Verdict};

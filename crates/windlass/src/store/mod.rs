@@ -26,6 +26,7 @@ mod governed;
 pub mod memory;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+mod schedules;
 mod schema;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
@@ -36,6 +37,7 @@ pub use control::{ChangeSetting, Control, MAX_CANCEL_REQUESTS, SettingChanged};
 pub use error::Error;
 pub use flows::Flows;
 pub use governed::{Governed, Granted};
+pub use schedules::{Fire, Fired, Schedules};
 pub use schema::Schema;
 pub use wake::{Wake, WakeReceiver, Waker};
 
@@ -169,7 +171,7 @@ pub struct Migrated {
 
 /// The contract. See the [module documentation](self).
 #[async_trait]
-pub trait Store: Control + Flows + Governed + Values {
+pub trait Store: Control + Flows + Governed + Schedules + Values {
     /// `memory`, `sqlite` or `postgres`.
     fn name(&self) -> &'static str;
 

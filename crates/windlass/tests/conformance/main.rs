@@ -29,6 +29,8 @@ mod ordering;
 mod prune;
 mod read;
 mod rescue;
+mod scheduler;
+mod schedules;
 mod transactions;
 mod unique;
 mod wakes;
@@ -332,6 +334,29 @@ macro_rules! store_conformance {
                 everyone_who_listens_is_woken,
                 hints_reach_other_handles_where_the_store_says_so,
                 a_committed_enqueue_wakes_and_a_rolled_back_one_does_not,
+            }
+            schedules {
+                are_kept_as_declared_and_count_from_then,
+                make_a_tick_and_its_job_together_and_once,
+                fire_once_though_twenty_fire_at_once,
+                fire_nothing_that_is_decided,
+                stop_and_go_on_as_operators_say,
+                retire_when_no_program_has_them,
+                skip_while_an_earlier_job_is_unfinished,
+                let_jobs_overlap_or_wait,
+                cancel_the_previous_and_run_after_it,
+                say_which_job_stands_for_a_duplicate,
+                backfill_what_was_left_out_and_nothing_twice,
+                tell_their_ticks_page_by_page,
+                remember_how_jobs_ended_when_those_are_gone,
+                forget_old_ticks_but_fire_none_again,
+            }
+            scheduler {
+                fire_each_tick_once_with_ten_schedulers_and_three_leaders_killed,
+                fire_each_tick_once_though_everyone_leads,
+                catch_up_after_an_outage_of_two_days_as_each_policy_says,
+                fire_nothing_again_after_retention,
+                refuse_bad_schedules_with_the_reason_and_create_nothing,
             }
             handles {
                 see_each_others_jobs,

@@ -10,6 +10,8 @@ use crate::telemetry;
 const BATCH: u32 = 5_000;
 /// Most statements in one round, so that other upkeep gets its turn.
 const ROUNDS: usize = 20;
+/// How long ticks of schedules are kept, besides the latest of each.
+const TICKS: Duration = Duration::from_hours(24 * 30);
 const DAY: Duration = Duration::from_hours(24);
 
 /// How long finished jobs are kept.
@@ -56,6 +58,8 @@ impl Service for PruneService {
             cancelled,
             dead,
         } = self.retention;
+        // Before the jobs: their ticks remember how they ended.
+        store.prune_ticks(TICKS, None).await?;
         for _ in 0..ROUNDS {
             let prune = Prune {
                 completed,

@@ -13,6 +13,7 @@
 //! - `read`: what anyone may look at
 //! - `processes`: who works, and who leads
 //! - `control`: settings and the audit log
+//! - `schedules`: the timetable and its ticks
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -41,12 +42,14 @@ mod jobs;
 mod operate;
 mod processes;
 mod read;
+mod schedules;
 
 pub use clock::ManualClock;
 use control::Controls;
 use enqueue::{Held, Remembered, UniqueKey};
 use jobs::Jobs;
 use processes::Term;
+use schedules::Timetable;
 
 /// There is no schema, so there is only one version of it.
 const SCHEMA_VERSION: i64 = 1;
@@ -68,6 +71,7 @@ struct Data {
     workers: BTreeMap<String, WorkerRecord>,
     roles: HashMap<String, Term>,
     buckets: HashMap<String, Buckets>,
+    timetable: Timetable,
     controls: Controls,
     checkpoints: HashMap<JobId, Json>,
 }

@@ -118,7 +118,8 @@ impl Shared {
         Ok(answers)
     }
 
-    fn enqueued(&self, queues: &BTreeSet<&str>, now: Option<Timestamp>) {
+    /// Makes it known that these queues got jobs.
+    pub(super) fn enqueued(&self, queues: &BTreeSet<&str>, now: Option<Timestamp>) {
         self.wake(queues, now);
         self.notifier.tell(queues);
     }

@@ -58,6 +58,7 @@ mod positions;
 mod processes;
 mod read;
 mod rows;
+mod schedules;
 mod schema;
 mod sent;
 mod sql;

@@ -20,23 +20,7 @@ impl Shared {
     ) -> Result<Changed, Error> {
         let now = now.map(rows::time);
         let (changed, freed) = transaction!(self.leases, |connection| {
-            lines::lock(connection, &[id.as_uuid()]).await?;
-            let Some(state) = unfinished(connection, id, tenant).await? else {
-                return Ok((refused(connection, id, tenant).await?, Vec::new()));
-            };
-            match state.on(event) {
-                Transition::Ask => {
-                    request_cancel(connection, id, now).await?;
-                    Ok((Changed::Asked, Vec::new()))
-                }
-                // Only a running job itself may ask to be set aside.
-                Transition::To(end) if state != State::Running => {
-                    let line = end_unstarted(connection, id, end, now).await?;
-                    let freed = lines::hand_on(connection, &line, now).await?;
-                    Ok((Changed::Done, freed))
-                }
-                _ => Ok((Changed::Refused(state), Vec::new())),
-            }
+            end_in(connection, event, id, tenant, now).await
         })?;
         self.freed(&freed);
         Ok(changed)
@@ -62,6 +46,33 @@ impl Shared {
         })?;
         self.freed(freed.as_slice());
         Ok(changed)
+    }
+}
+
+/// Cancels or discards, in the transaction that the connection is in.
+pub(super) async fn end_in(
+    connection: &mut PgConnection,
+    event: Event,
+    id: JobId,
+    tenant: Option<&str>,
+    now: Option<Time>,
+) -> Result<(Changed, Vec<Freed>), Error> {
+    lines::lock(connection, &[id.as_uuid()]).await?;
+    let Some(state) = unfinished(connection, id, tenant).await? else {
+        return Ok((refused(connection, id, tenant).await?, Vec::new()));
+    };
+    match state.on(event) {
+        Transition::Ask => {
+            request_cancel(connection, id, now).await?;
+            Ok((Changed::Asked, Vec::new()))
+        }
+        // Only a running job itself may ask to be set aside.
+        Transition::To(end) if state != State::Running => {
+            let line = end_unstarted(connection, id, end, now).await?;
+            let freed = lines::hand_on(connection, &line, now).await?;
+            Ok((Changed::Done, freed))
+        }
+        _ => Ok((Changed::Refused(state), Vec::new())),
     }
 }
 

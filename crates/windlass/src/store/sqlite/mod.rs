@@ -47,6 +47,7 @@ mod plans;
 mod prune;
 mod read;
 mod rows;
+mod schedules;
 mod workers;
 
 use rows::Woken;

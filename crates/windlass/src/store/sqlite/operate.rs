@@ -23,27 +23,37 @@ pub(super) async fn cancel(
     now: Option<Timestamp>,
 ) -> Result<Done, Error> {
     let mut tx = db.writer().begin_with("begin immediate").await?;
-    let now = at(now);
+    let done = cancel_in(&mut tx, id, tenant, at(now)).await?;
+    tx.commit().await?;
+    Ok(done)
+}
+
+/// The same in the transaction that the connection is in.
+pub(super) async fn cancel_in(
+    connection: &mut SqliteConnection,
+    id: JobId,
+    tenant: Option<&str>,
+    now: Timestamp,
+) -> Result<Done, Error> {
     let mut woken = Woken::new();
-    let changed = match find(&mut tx, id, tenant).await? {
+    let changed = match find(connection, id, tenant).await? {
         None => Changed::NotFound,
         Some(job) => match job.state.on(Event::Cancel) {
             Transition::To(state) => {
-                woken = end(&mut tx, id, state, now).await?;
+                woken = end(connection, id, state, now).await?;
                 Changed::Done
             }
             Transition::Ask => {
                 sqlx::query(CANCEL)
                     .bind(id.as_uuid())
                     .bind(micros(now))
-                    .execute(&mut *tx)
+                    .execute(connection)
                     .await?;
                 Changed::Asked
             }
             Transition::Refused => Changed::Refused(job.state),
         },
     };
-    tx.commit().await?;
     Ok((changed, woken))
 }
 

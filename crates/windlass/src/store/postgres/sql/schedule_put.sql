@@ -1,0 +1,8 @@
+-- Writes down schedule $1 as $2, decided until $3, declared at $4. Caller: schedules.rs.
+insert into jobs.schedules as s (name, definition, decided_until, declared_at)
+values ($1, $2::text::json, $3, $4)
+    on conflict (name) do update
+   set definition = excluded.definition,
+       decided_until = greatest(s.decided_until, excluded.decided_until),
+       declared_at = excluded.declared_at,
+       retired_at = null

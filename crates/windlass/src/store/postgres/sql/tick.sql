@@ -1,0 +1,5 @@
+-- What became of the tick of schedule $1 at $2, if there was one. Caller: schedules.rs.
+select outcome
+  from jobs.ticks
+ where schedule = $1
+   and fire_at = $2

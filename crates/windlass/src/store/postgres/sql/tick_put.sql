@@ -1,0 +1,11 @@
+-- Records tick $2 of schedule $1, of origin $3, as $4 with job $5, at $6 (or now). One that was left out
+-- before may be fired after all. Caller: schedules.rs.
+insert into jobs.ticks (schedule, fire_at, origin, outcome, job_id, open, fired_at)
+values ($1, $2, $3, $4, $5, $5::uuid is not null, coalesce($6, clock_timestamp()))
+    on conflict (schedule, fire_at) do update
+   set origin = excluded.origin,
+       outcome = excluded.outcome,
+       job_id = excluded.job_id,
+       open = excluded.open,
+       state = null,
+       fired_at = excluded.fired_at
