@@ -215,8 +215,10 @@ const SEAMS: &[Seam] = &[
         files: &[
             "crates/windlass/src/engine/backend.rs",
             "crates/windlass/src/engine/runtime.rs",
+            "crates/windlass/src/engine/apalis",
         ],
-        why: "so that its worker can be exchanged in one place (docs/adr/0001)",
+        why: "so that its worker can be exchanged in one place, beside the room whose subject it is \
+              (docs/adr/0001)",
     },
 ];
 

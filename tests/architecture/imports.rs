@@ -168,8 +168,13 @@ impl Room {
 
 impl Seam {
     fn forbids(&self, file: &str, path: &[String]) -> Option<String> {
-        let elsewhere =
-            path.first().is_some_and(|krate| krate == self.krate) && !self.files.contains(&file);
+        // A folder admits all that is in it.
+        let admits = |place: &&str| {
+            let rest = file.strip_prefix(*place);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let elsewhere = path.first().is_some_and(|krate| krate == self.krate)
+            && !self.files.iter().any(|place| admits(&place));
         elsewhere.then(|| format!("only [{}] may, {}", self.files.join(", "), self.why))
     }
 }

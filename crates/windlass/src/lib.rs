@@ -12,6 +12,7 @@ pub mod store;
 pub mod telemetry;
 pub mod testing;
 
+pub use engine::apalis;
 pub use engine::{
     Backoff, Client, Context, Engine, EngineOptions, EnqueueError, Job, JobOptions, Outcome,
     Registry, permanent, retry_after, wait_for,

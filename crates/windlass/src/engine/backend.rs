@@ -139,7 +139,24 @@ impl Feed {
         }
     }
 
-    fn one_ended(&self) {
+    /// The next job, or later: when there is one and a slot for it.
+    pub(super) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Arc<Attempt>> {
+        let mut ready = self.ready();
+        match ready.next() {
+            Some(job) => Poll::Ready(job),
+            None => {
+                ready.worker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    /// How many have been handed out and have not ended.
+    pub(super) fn running(&self) -> usize {
+        self.ready().running
+    }
+
+    pub(super) fn one_ended(&self) {
         let worker = {
             let mut ready = self.ready();
             ready.running -= 1;
@@ -180,14 +197,7 @@ impl Backend for FeedBackend {
         cx: &mut Context<'_>,
         _: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
-        let mut ready = self.feed.ready();
-        match ready.next() {
-            Some(job) => Poll::Ready(Some(Ok(Task::new(job)))),
-            None => {
-                ready.worker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
+        self.feed.poll_next(cx).map(|job| Some(Ok(Task::new(job))))
     }
 
     fn poll_close(
@@ -323,38 +333,45 @@ where
 
     fn call(&mut self, task: Task<Arc<Attempt>>) -> Self::Future {
         let attempt = Arc::clone(&task.args);
-        let mut running = Box::pin(self.inner.call(task));
+        let running = Box::pin(self.inner.call(task));
         let cancel_grace = self.cancel_grace;
-        async move {
-            let timeout = attempt.options.timeout;
-            let why = tokio::select! {
-                biased;
-                result = &mut running => return told_to_end(result, attempt.told.get(), timeout),
-                () = attempt.cancelled.cancelled() => attempt.told.get(),
-                () = tokio::time::sleep(timeout) => {
-                    attempt.cancelled.cancel();
-                    Some(&Stop::TimedOut)
-                }
-            };
-            let result = tokio::time::timeout(cancel_grace, &mut running)
-                .await
-                .unwrap_or_else(|_| {
-                    telemetry::handler_hung(attempt.job.id, &attempt.job.kind);
-                    Err(Ended::Stopped.into())
-                });
-            told_to_end(result, why, timeout)
-        }
-        .boxed()
+        async move { supervise(running, &attempt, attempt.options.timeout, cancel_grace).await }
+            .boxed()
     }
+}
+
+/// Runs an attempt to its end: its own, its deadline's, or that of whoever told it to stop.
+pub(super) async fn supervise<T>(
+    mut running: impl Future<Output = Result<T, BoxDynError>> + Unpin,
+    attempt: &Attempt,
+    timeout: Duration,
+    cancel_grace: Duration,
+) -> Result<T, BoxDynError> {
+    let why = tokio::select! {
+        biased;
+        result = &mut running => return told_to_end(result, attempt.told.get(), timeout),
+        () = attempt.cancelled.cancelled() => attempt.told.get(),
+        () = tokio::time::sleep(timeout) => {
+            attempt.cancelled.cancel();
+            Some(&Stop::TimedOut)
+        }
+    };
+    let result = tokio::time::timeout(cancel_grace, &mut running)
+        .await
+        .unwrap_or_else(|_| {
+            telemetry::handler_hung(attempt.job.id, &attempt.job.kind);
+            Err(Ended::Stopped.into())
+        });
+    told_to_end(result, why, timeout)
 }
 
 /// How an attempt ended that may have been told to. A handler that finished its work all the same
 /// has finished it; an error is put down to having been told.
-fn told_to_end(
-    result: Result<Outcome, BoxDynError>,
+fn told_to_end<T>(
+    result: Result<T, BoxDynError>,
     why: Option<&Stop>,
     timeout: Duration,
-) -> Result<Outcome, BoxDynError> {
+) -> Result<T, BoxDynError> {
     let (Err(_), Some(why)) = (&result, why) else {
         return result;
     };

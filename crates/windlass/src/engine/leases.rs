@@ -64,6 +64,12 @@ impl Leases {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The options of kinds that the catalogue does not have.
+    pub(super) fn with_fallback(mut self, options: JobOptions) -> Self {
+        self.fallback = Arc::new(options);
+        self
+    }
+
     /// Starts keeping the leases of a claim that was sent at `asked` and has just been answered.
     pub(super) fn hold(&self, jobs: Vec<ClaimedJob>, asked: Instant) -> Vec<Arc<Attempt>> {
         let answered = Instant::now();

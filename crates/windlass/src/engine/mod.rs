@@ -13,6 +13,7 @@
 //!
 //! Each survives the loss of the store for any time, says so once, and goes on by itself.
 
+pub mod apalis;
 mod backend;
 mod backoff;
 mod checkpoint;

@@ -25,7 +25,7 @@ use crate::store::Store;
 use crate::telemetry::{self, Outage};
 
 /// How long the last outcomes may take to be written once everything has stopped.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How often a worker reports that it lives.
 const BEAT: Duration = Duration::from_secs(10);
 
@@ -87,7 +87,7 @@ pub struct InvalidOptions {
 }
 
 impl EngineOptions {
-    fn validate(&self) -> Result<(), InvalidOptions> {
+    pub(super) fn validate(&self) -> Result<(), InvalidOptions> {
         let invalid = |field, problem: &str| {
             Err(InvalidOptions {
                 field,
@@ -372,7 +372,7 @@ async fn obey(
     }
 }
 
-fn describe(id: &str, options: &EngineOptions) -> WorkerRecord {
+pub(super) fn describe(id: &str, options: &EngineOptions) -> WorkerRecord {
     let slots = options
         .queues
         .iter()
@@ -402,7 +402,7 @@ fn host() -> String {
 }
 
 /// Reports that this worker lives, until it does not.
-async fn beat(
+pub(super) async fn beat(
     store: Arc<dyn Store>,
     mut worker: WorkerRecord,
     feeds: Vec<Arc<Feed>>,
