@@ -4,6 +4,12 @@
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guides/writing-jobs.md")]
 struct WritingJobs;
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/testing.md")]
+struct Testing;
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/data-at-rest.md")]
+struct DataAtRest;
 
 pub mod db;
 pub mod engine;

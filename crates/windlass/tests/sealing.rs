@@ -410,6 +410,25 @@ async fn a_renamed_kind_runs_what_its_old_names_stored() {
     assert_eq!(heard, ["after", "before", "before"]);
 }
 
+#[tokio::test]
+async fn what_was_sealed_under_one_of_a_kinds_names_opens_under_all() {
+    let heard = Heard::default();
+    let registry = registry(&heard);
+    let client = testing::client(&registry).with_keys(ring(&[NEW]));
+    let sealed = client.prepare(&tell(WORDS)).unwrap();
+    client.insert(sealed.clone()).await.unwrap();
+    let stored = client.get(sealed.id, None).await.unwrap().unwrap();
+    client.cancel(sealed.id, None).await.unwrap();
+    // A row that kept the kind's old name, and whose args were edited since it has the new one.
+    let mut old = NewJob::new("utter", stored.args);
+    old.tenant_id = Some("acme".into());
+    client.store().enqueue(&[old.clone()], None).await.unwrap();
+    testing::drain(&client, registry).await.unwrap();
+    let ran = client.get(old.id, None).await.unwrap().unwrap();
+    assert_eq!(ran.state, State::Completed);
+    assert_eq!(*heard.lock().unwrap(), [WORDS]);
+}
+
 #[test]
 #[should_panic(expected = "kind say registered twice")]
 fn an_alias_is_nobody_elses_name() {

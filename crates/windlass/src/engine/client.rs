@@ -228,9 +228,28 @@ impl Client {
     }
 
     fn opened(&self, content: Content, job: &JobRecord, json: &Json) -> Result<Json, OpenError> {
-        let tenant = job.tenant_id.as_deref();
-        let opened = self.keys.open(content, &job.kind, tenant, json)?;
+        let opened = self.open(content, &job.kind, job.tenant_id.as_deref(), json)?;
         Ok(opened.unwrap_or_else(|| json.clone()))
+    }
+
+    /// A stored value as it was given, under whichever of its kind's names it was sealed; `None` if it is
+    /// stored as it was given.
+    pub(super) fn open(
+        &self,
+        content: Content,
+        kind: &str,
+        tenant: Option<&str>,
+        json: &Json,
+    ) -> Result<Option<Json>, OpenError> {
+        let opened = self.keys.open(content, kind, tenant, json);
+        let (Err(OpenError::Tampered), Some(info)) = (&opened, self.catalogue.get(kind)) else {
+            return opened;
+        };
+        let names = [info.kind].into_iter().chain(info.aliases.iter().copied());
+        names
+            .map(|name| self.keys.open(content, name, tenant, json))
+            .find(Result::is_ok)
+            .unwrap_or(opened)
     }
 
     /// One job.

@@ -124,8 +124,8 @@ impl Attempt {
     /// A stored value of this job as it was given; `None` if it is stored as it was given.
     pub(super) fn open(&self, content: Content, json: &Json) -> Result<Option<Json>, OpenError> {
         let job = &self.job;
-        let keys = self.client.keys();
-        keys.open(content, &job.kind, job.tenant_id.as_deref(), json)
+        self.client
+            .open(content, &job.kind, job.tenant_id.as_deref(), json)
     }
 }
 

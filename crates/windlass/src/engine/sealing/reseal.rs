@@ -143,7 +143,7 @@ impl Client {
 
     fn renewed(&self, row: &AtRest, content: Content, json: &Json) -> Result<Json, OpenError> {
         let (kind, tenant) = (row.kind.as_str(), row.tenant_id.as_deref());
-        let plain = self.keys().open(content, kind, tenant, json)?;
+        let plain = self.open(content, kind, tenant, json)?;
         let how = Protection {
             seal: true,
             compress_above: self

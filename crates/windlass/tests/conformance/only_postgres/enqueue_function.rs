@@ -136,6 +136,14 @@ async fn a_fault_names_its_field_and_the_remedy() {
         ("'work', run_at => 'infinity'", "run_at"),
         ("'work', run_at => '10000-01-01'", "run_at"),
         ("'work', unique_window => interval '1 s'", "unique_window"),
+        (
+            "'work', unique_key => 'k', unique_window => interval '0'",
+            "unique_window",
+        ),
+        (
+            "'work', unique_key => 'k', unique_window => interval '-1 s'",
+            "unique_window",
+        ),
         ("'work', tenant_id => ''", "tenant_id"),
         ("'work', ordering_key => E'a\\nb'", "ordering_key"),
         ("'work', unique_key => repeat('x', 513)", "unique_key"),

@@ -1,0 +1,2 @@
+-- PostgreSQL's jobs.enqueue() is corrected under this number; here every enqueue goes through a client.
+select 1;
