@@ -10,3 +10,4 @@ mod log;
 mod platform;
 mod program;
 mod support;
+mod upgrades;
