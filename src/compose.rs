@@ -206,6 +206,7 @@ pub fn engine_options(config: &Config) -> anyhow::Result<EngineOptions> {
         grace: Duration::from_millis(engine.grace_ms),
         poll: Duration::from_millis(engine.poll_ms),
         max_crashes: engine.max_crashes,
+        schedules: jobs::schedules::timetable(&config.schedules).context("settings schedules")?,
         retention: Retention {
             completed: days(config.retention.completed_days),
             cancelled: days(config.retention.cancelled_days),

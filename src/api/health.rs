@@ -11,7 +11,8 @@ use tokio::sync::Mutex;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use windlass::{Client, Timestamp};
+use windlass::model::lateness;
+use windlass::{Client, Timestamp, store};
 
 use super::ApiState;
 use crate::telemetry;
@@ -32,7 +33,16 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 #[derive(Debug)]
 pub(super) struct Health {
     client: Client,
-    last: Mutex<Option<(Instant, bool)>>,
+    late_after: Duration,
+    last: Mutex<Option<(Instant, Condition)>>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Copy)]
+struct Condition {
+    database_is_up: bool,
+    /// How long the schedule that is the longest behind has been due.
+    late: Duration,
 }
 
 /// How this process and what it needs are.
@@ -40,6 +50,10 @@ pub(super) struct Health {
 struct HealthReport {
     status: HealthStatus,
     services: Services,
+    /// How far behind what is done by the clock is, in seconds, if that is too far: does a process of
+    /// role all or scheduler run?
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedules_late_seconds: Option<u64>,
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
 }
@@ -48,6 +62,8 @@ struct HealthReport {
 #[serde(rename_all = "lowercase")]
 enum HealthStatus {
     Healthy,
+    /// It works, but something is behind: see the services.
+    Degraded,
     Unhealthy,
 }
 
@@ -80,6 +96,9 @@ struct Readiness {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
+    /// What is wrong though requests can be sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'static str>,
 }
 
 /// How this process and what it needs are.
@@ -95,15 +114,19 @@ struct Readiness {
     )
 )]
 async fn show(State(state): State<ApiState>) -> Response {
-    let up = state.health.database_is_up().await;
-    let (code, status, database) = if up {
-        (StatusCode::OK, HealthStatus::Healthy, ServiceStatus::Up)
-    } else {
-        (
+    let Condition {
+        database_is_up,
+        late,
+    } = state.health.condition().await;
+    let is_late = late > state.health.late_after;
+    let (code, status, database) = match (database_is_up, is_late) {
+        (true, false) => (StatusCode::OK, HealthStatus::Healthy, ServiceStatus::Up),
+        (true, true) => (StatusCode::OK, HealthStatus::Degraded, ServiceStatus::Up),
+        (false, _) => (
             StatusCode::SERVICE_UNAVAILABLE,
             HealthStatus::Unhealthy,
             ServiceStatus::Down,
-        )
+        ),
     };
     let report = HealthReport {
         status,
@@ -112,6 +135,7 @@ async fn show(State(state): State<ApiState>) -> Response {
             redis: ServiceStatus::NotConfigured,
             rabbitmq: ServiceStatus::NotConfigured,
         },
+        schedules_late_seconds: is_late.then_some(late.as_secs()),
         timestamp: wall_clock(),
     };
     (code, Json(report)).into_response()
@@ -143,16 +167,20 @@ async fn live() -> Json<Liveness> {
     )
 )]
 async fn ready(State(state): State<ApiState>) -> Response {
-    let (code, readiness) = if state.health.database_is_up().await {
+    let condition = state.health.condition().await;
+    let (code, readiness) = if condition.database_is_up {
+        let is_late = condition.late > state.health.late_after;
         let ready = Readiness {
             status: "ready",
             error: None,
+            warning: is_late.then_some("schedules are late: does a scheduler run?"),
         };
         (StatusCode::OK, ready)
     } else {
         let not_ready = Readiness {
             status: "not ready",
             error: Some("the database does not answer"),
+            warning: None,
         };
         (StatusCode::SERVICE_UNAVAILABLE, not_ready)
     };
@@ -160,34 +188,50 @@ async fn ready(State(state): State<ApiState>) -> Response {
 }
 
 impl Health {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client, late_after: Duration) -> Self {
         Self {
             client,
+            late_after,
             last: Mutex::new(None),
         }
     }
 
-    async fn database_is_up(&self) -> bool {
+    async fn condition(&self) -> Condition {
         // Held while asking, so that everyone who comes meanwhile gets the same answer.
         let mut last = self.last.lock().await;
-        if let Some((at, up)) = *last
+        if let Some((at, condition)) = *last
             && at.elapsed() < KEEP
         {
-            return up;
+            return condition;
         }
-        let up = match tokio::time::timeout(PATIENCE, self.client.now()).await {
-            Ok(Ok(_)) => true,
-            Ok(Err(error)) => {
+        let asked = tokio::time::timeout(PATIENCE, self.ask()).await;
+        let condition = match asked.unwrap_or_else(|_| Err(store::Error::timeout(PATIENCE))) {
+            Ok(late) => Condition {
+                database_is_up: true,
+                late,
+            },
+            Err(error) => {
                 telemetry::http::store_failed(&error);
-                false
-            }
-            Err(_) => {
-                telemetry::http::store_failed(&windlass::store::Error::timeout(PATIENCE));
-                false
+                Condition {
+                    database_is_up: false,
+                    late: Duration::ZERO,
+                }
             }
         };
-        *last = Some((Instant::now(), up));
-        up
+        *last = Some((Instant::now(), condition));
+        condition
+    }
+
+    /// How late the schedules are, of a database that answers. Told from what is stored: so it is told
+    /// just when no scheduler runs.
+    async fn ask(&self) -> Result<Duration, store::Error> {
+        let now = self.client.now().await?;
+        let schedules = match self.client.schedules().await {
+            // Before the tables are made there is no schedule to be late.
+            Err(error) if !error.is_transient() => return Ok(Duration::ZERO),
+            schedules => schedules?,
+        };
+        Ok(lateness(&schedules, now).map_or(Duration::ZERO, |(_, late)| late))
     }
 }
 

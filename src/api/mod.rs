@@ -16,6 +16,7 @@ mod openapi;
 pub mod problem;
 mod query;
 mod queues;
+mod schedules;
 mod schema;
 mod workers;
 
@@ -40,6 +41,9 @@ use health::Health;
 use problem::Problem;
 
 pub use auth::NoAdminKey;
+
+/// Schedules so far behind are told to be late, unless other is said.
+const LATE: Duration = Duration::from_mins(1);
 
 /// Where the API listens, and its bounds.
 #[derive(Debug, Clone, Deserialize)]
@@ -84,12 +88,21 @@ impl ApiState {
     ) -> Result<Self, NoAdminKey> {
         Ok(Self {
             key: AdminKey::new(&security.admin_key)?,
-            health: Arc::new(Health::new(client.clone())),
+            health: Arc::new(Health::new(client.clone(), LATE)),
             client,
             metrics,
             request_timeout: Duration::from_millis(server.request_timeout_ms),
             body_limit: server.request_body_limit_bytes,
         })
+    }
+}
+
+impl ApiState {
+    /// Tells schedules to be late when they are so far behind.
+    #[must_use]
+    pub fn with_late_after(mut self, late_after: Duration) -> Self {
+        self.health = Arc::new(Health::new(self.client.clone(), late_after));
+        self
     }
 }
 
@@ -99,6 +112,7 @@ pub fn app(state: ApiState) -> Router {
         .merge(jobs::router())
         .merge(messages::router())
         .merge(queues::router())
+        .merge(schedules::router())
         .merge(workers::router())
         .merge(metrics::router())
         .merge(openapi::router())

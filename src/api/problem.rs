@@ -9,8 +9,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use windlass::engine::EnqueueError;
-use windlass::model::InvalidJob;
+use windlass::engine::{EnqueueError, ScheduleError};
+use windlass::model::{InvalidJob, InvalidSchedule};
 use windlass::{JobId, State, store};
 
 use crate::telemetry;
@@ -216,6 +216,25 @@ impl Problem {
         }
     }
 
+    pub(super) fn schedule_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "/problems/schedule-not-found",
+            "There is no such schedule",
+            "no schedule has this name; GET /v1/schedules lists them all",
+        )
+        .on("name")
+    }
+
+    pub(super) fn schedule_busy(detail: &'static str) -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "/problems/schedule-busy",
+            "The schedule cannot run now",
+            detail,
+        )
+    }
+
     pub(super) fn unique_key_held(by: JobId) -> Self {
         let detail = format!(
             "job {by} holds the unique key; wait until it has finished and its window is over, or \
@@ -310,6 +329,32 @@ impl Problem {
 impl From<InvalidJob> for Problem {
     fn from(error: InvalidJob) -> Self {
         Self::invalid_field(error.field, error.problem)
+    }
+}
+
+impl From<InvalidSchedule> for Problem {
+    fn from(error: InvalidSchedule) -> Self {
+        Self::invalid_field(error.field, error.problem)
+    }
+}
+
+impl From<ScheduleError> for Problem {
+    fn from(error: ScheduleError) -> Self {
+        match error {
+            ScheduleError::NotFound => Self::schedule_not_found(),
+            ScheduleError::NotPaused => Self::new(
+                StatusCode::CONFLICT,
+                "/problems/schedule-not-paused",
+                "The schedule is not paused",
+                "only a paused schedule can be resumed; look at its status first",
+            ),
+            ScheduleError::Invalid(invalid) => invalid.into(),
+            ScheduleError::Store(error) => error.into(),
+            other => {
+                tracing::error!(error = %other, "a schedule failed in a way this API does not know");
+                Self::internal()
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use axum::http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
-use windlass::JobId;
+use windlass::{JobId, Timestamp};
 
 use super::Problem;
 use super::body::{field, remedy};
@@ -57,4 +57,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 pub(super) struct Scope {
     /// Only if the job is this tenant's; another one's is answered as if it were not there.
     pub(super) tenant: Option<String>,
+}
+
+/// Which ticks of a schedule.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct TickPage {
+    /// Only fire times before this one.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(super) before: Option<Timestamp>,
+    /// At most so many, up to 1000; 60 if it is left out.
+    pub(super) limit: Option<u32>,
 }

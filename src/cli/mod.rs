@@ -16,6 +16,7 @@ mod migrate;
 mod printer;
 mod queues;
 mod requeue;
+mod schedules;
 mod show;
 mod view;
 mod workers;
@@ -79,6 +80,9 @@ pub enum Command {
     Discard(change::Args),
     /// Show how each queue stands
     Queues,
+    /// Look after what is done by the clock
+    #[command(subcommand)]
+    Schedules(schedules::Command),
     /// Show the processes that run jobs
     Workers,
     /// Count what is sealed with which key, and retire a key
@@ -142,6 +146,7 @@ async fn dispatch(
         Command::Discard(args) => discard::run(&client, args, printer).await,
         Command::Queues => queues::run(&client, printer).await,
         Command::Keys(command) => keys::run(&client, command, printer).await,
+        Command::Schedules(command) => schedules::run(&client, command, printer).await,
         Command::Workers => workers::run(&client, printer).await,
         Command::Migrate => migrate::run(&database, printer).await,
         Command::Doctor => unreachable!("the doctor has been called before settings were read"),

@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::api::{SecurityOptions, ServerOptions};
+use crate::jobs::schedules::ScheduleOptions;
 use crate::services::chunking::ChunkOptions;
 use crate::services::models::ModelOptions;
 use crate::telemetry::LogOptions;
@@ -39,6 +40,9 @@ pub struct Config {
     pub engine: EngineOptions,
     /// How long finished jobs are kept.
     pub retention: RetentionOptions,
+    /// What is changed of the timetable, by the schedule's name.
+    #[serde(default)]
+    pub schedules: BTreeMap<String, ScheduleOptions>,
     /// Encryption at rest.
     pub sealing: SealingOptions,
     /// Which models answer and embed.
@@ -94,6 +98,8 @@ pub struct EngineOptions {
     pub poll_ms: u64,
     /// After how many crashes of its process a job is set aside.
     pub max_crashes: u16,
+    /// How far behind schedules may be before health says so.
+    pub schedules_late_ms: u64,
 }
 
 /// How long finished jobs are kept.

@@ -1,6 +1,7 @@
 //! All background work of the platform: one job, one file. This is the registry.
 //!
-//! A job is added in two places: its file, and its line in [`registry`].
+//! A job is added in two places: its file, and its line in [`registry`]. What is done by the clock is in
+//! [`schedules`].
 
 mod aggregate_analytics;
 mod aggregate_tenant;
@@ -12,6 +13,7 @@ mod normalized;
 mod process_message;
 mod prune_message_metrics;
 mod retrieval;
+pub mod schedules;
 
 use std::sync::Arc;
 

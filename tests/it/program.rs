@@ -145,6 +145,87 @@ async fn one_correlation_id_goes_through_api_job_and_delivery() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_fires_in_the_running_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let child = program(folder.path())
+        .args(["run", "--database", "sqlite:jobs.db"])
+        .args(["--set", "server.port=0", "--set", "log.level=debug"])
+        .args(["--set", &format!("security.admin_key={KEY}")])
+        .args(["--set", "schedules.partitions_ahead.cron=* * * * * *"])
+        .stdout(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let running = Running(child);
+    let address = wait_for(&log, |line| line["message"] == "listening").await["address"].clone();
+    wait_for(&log, |line| {
+        line["message"] == "schedule fired" && line["schedule"] == "partitions_ahead"
+    })
+    .await;
+    wait_for(&log, |line| {
+        line["message"] == "attempt ended" && line["job.kind"] == "maintain_partitions"
+    })
+    .await;
+    let shown: Value = client()
+        .get(format!(
+            "http://{}/v1/schedules/partitions_ahead",
+            address.as_str().unwrap()
+        ))
+        .header("x-admin-key", KEY)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(shown["cron"], "* * * * * *");
+    let fired = shown["last"].as_array().unwrap();
+    assert!(!fired.is_empty(), "{shown}");
+    assert!(
+        fired.iter().all(|tick| tick["origin"] == "scheduled"),
+        "{shown}"
+    );
+    drop(running);
+}
+
+#[test]
+fn a_schedule_that_cannot_be_stops_the_start_with_the_reason() {
+    for (setting, reason) in [
+        ("schedules.partitions_ahead.cron=0 0 30 2 *", "never fires"),
+        (
+            "schedules.partitions_ahead.zone=Europe/Atlantis",
+            "not a time zone",
+        ),
+        (
+            "schedules.partition_ahead.enabled=false",
+            "known are daily_analytics",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = program(folder.path())
+            .args([
+                "run",
+                "--database",
+                "sqlite:jobs.db",
+                "--set",
+                "server.port=0",
+            ])
+            .args([
+                "--set",
+                &format!("security.admin_key={KEY}"),
+                "--set",
+                setting,
+            ])
+            .output()
+            .unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{complaint}");
+        assert!(complaint.contains(reason), "{complaint}");
+        assert!(complaint.contains("schedules"), "{complaint}");
+    }
+}
+
 fn client() -> reqwest::Client {
     // Which TLS it would use does not matter on loopback, but it insists on one.
     drop(rustls::crypto::ring::default_provider().install_default());

@@ -11,6 +11,10 @@ struct Testing;
 #[doc = include_str!("../../../docs/guides/data-at-rest.md")]
 struct DataAtRest;
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/schedules.md")]
+struct SchedulesGuide;
+
 pub mod db;
 pub mod engine;
 pub mod model;

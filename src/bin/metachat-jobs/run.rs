@@ -1,5 +1,7 @@
 //! Brings up what a role asks for, and stops it gracefully.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use metachat_jobs::api::{self, ApiState};
 use metachat_jobs::compose::{self, Database};
@@ -21,7 +23,7 @@ pub(crate) enum Role {
     Api,
     /// Jobs only; over HTTP it answers health checks and metrics
     Worker,
-    /// Maintenance only; over HTTP it answers health checks and metrics
+    /// Schedules and maintenance only; over HTTP it answers health checks and metrics
     Scheduler,
 }
 
@@ -51,8 +53,10 @@ impl Parts {
 
     fn engine(&self, config: &Config, role: Role) -> anyhow::Result<Engine<Services>> {
         let mut options = compose::engine_options(config)?;
-        if role == Role::Scheduler {
-            options.queues.clear();
+        match role {
+            Role::Scheduler => options.queues.clear(),
+            Role::Worker => options.schedules.clear(),
+            Role::All | Role::Api => {}
         }
         let registry = compose::registry(config, self.services.clone())?;
         Engine::new(self.database.store.clone(), registry, options).context("settings engine")
@@ -83,7 +87,8 @@ pub(crate) async fn serve(
         &config.server,
         &config.security,
         metrics,
-    )?;
+    )?
+    .with_late_after(Duration::from_millis(config.engine.schedules_late_ms));
     let app = match role {
         Role::All | Role::Api => api::app(state),
         Role::Worker | Role::Scheduler => api::probes(state),

@@ -6,6 +6,7 @@ mod messages;
 mod openapi;
 mod operations;
 mod outages;
+mod schedules;
 mod secrets;
 
 use std::sync::Arc;

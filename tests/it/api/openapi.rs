@@ -48,5 +48,5 @@ async fn every_route_but_health_asks_for_the_key() {
             }
         }
     }
-    assert_eq!(guarded, 12, "routes that need the key");
+    assert_eq!(guarded, 20, "routes that need the key");
 }

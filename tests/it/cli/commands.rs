@@ -10,20 +10,20 @@ use crate::lines::Lines;
 use crate::support::with_postgres;
 
 /// A database that `jobctl` works on.
-struct Desk {
+pub(super) struct Desk {
     url: String,
     folder: tempfile::TempDir,
 }
 
-struct Told {
-    exit: Exit,
-    out: String,
-    err: String,
+pub(super) struct Told {
+    pub(super) exit: Exit,
+    pub(super) out: String,
+    pub(super) err: String,
 }
 
 impl Desk {
     /// With its tables.
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let desk = Self::empty();
         assert_eq!(desk.run(&["migrate"]).await.exit, Exit::Done);
         desk
@@ -44,11 +44,11 @@ impl Desk {
         Self { url, folder }
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.folder.path().join("jobs.db")
     }
 
-    async fn run(&self, args: &[&str]) -> Told {
+    pub(super) async fn run(&self, args: &[&str]) -> Told {
         let words = ["jobctl", "--database", &self.url].into_iter();
         let cli = Cli::try_parse_from(words.chain(args.iter().copied())).unwrap();
         let (out, err) = (Lines::default(), Lines::default());
@@ -61,7 +61,7 @@ impl Desk {
         }
     }
 
-    async fn json(&self, args: &[&str]) -> Value {
+    pub(super) async fn json(&self, args: &[&str]) -> Value {
         let told = self.run(&[args, &["--json"]].concat()).await;
         assert_eq!(told.exit, Exit::Done, "{}", told.err);
         serde_json::from_str(&told.out).unwrap()

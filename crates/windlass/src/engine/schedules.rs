@@ -60,6 +60,16 @@ pub struct Backfill {
     pub fired: Option<Fired>,
 }
 
+impl Backfill {
+    /// Whether it was fired now, or in a preview would be.
+    pub const fn is_wanted(&self) -> bool {
+        match self.fired {
+            Some(fired) => matches!(fired, Fired::Fired(_)),
+            None => !matches!(self.before, Some(TickOutcome::Fired)),
+        }
+    }
+}
+
 impl By<'_> {
     fn audit(self, action: &str, schedule: &str) -> Audit {
         let audit = Audit::new(self.actor, action, format!("schedule/{schedule}"));
