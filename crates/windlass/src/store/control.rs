@@ -4,9 +4,12 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
-use super::Error;
-use crate::model::{Audit, AuditEntry, AuditFilter, Json, Lease, Setting, Timestamp};
+use super::{Changed, Error};
+use crate::model::{
+    Audit, AuditEntry, AuditFilter, Filter, JobId, Json, Lease, Page, Setting, State, Timestamp,
+};
 
 /// Changes one setting.
 #[derive(Debug, Clone)]
@@ -34,6 +37,47 @@ pub struct SettingChanged {
     pub after: Option<Setting>,
 }
 
+/// What an operator does to jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// Stops them, or asks them to stop if they run.
+    Cancel,
+    /// Sets them aside as dead.
+    Discard,
+    /// Makes them available now.
+    Requeue,
+}
+
+/// Does one thing to jobs.
+#[derive(Debug, Clone)]
+pub struct Operate<'a> {
+    /// What.
+    pub operation: Operation,
+    /// To which.
+    pub ids: &'a [JobId],
+    /// Only those of this tenant.
+    pub tenant: Option<&'a str>,
+    /// New args for what is requeued, in the form that the store is to keep.
+    pub args: Option<&'a Json>,
+    /// Who does it and why, if that is to be recorded. The store adds how the job was and is.
+    pub audit: Option<&'a Audit>,
+    /// Who does it, if a job does, and how far that job has got: see
+    /// [`Flows::checkpoint`](super::Flows::checkpoint).
+    pub checkpoint: Option<(Lease, &'a Json)>,
+    /// The time to take it for.
+    pub now: Option<Timestamp>,
+}
+
+/// A job that a filter finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched {
+    /// Which.
+    pub id: JobId,
+    /// What it is.
+    pub kind: String,
+}
+
 /// Settings and the audit log: the part of the contract that operators use.
 #[async_trait]
 pub trait Control: Debug + Send + Sync + 'static {
@@ -56,6 +100,23 @@ pub trait Control: Debug + Send + Sync + 'static {
     /// Leases that a worker holds and whose jobs were asked to stop, up to [`MAX_CANCEL_REQUESTS`].
     /// Cheap enough to ask several times a second: it looks at nothing else.
     async fn cancel_requests(&self, worker: &str) -> Result<Vec<Lease>, Error>;
+
+    /// Does one thing to many jobs in one transaction; answers in their order. If anything was changed
+    /// it is recorded in the same transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LeaseLost`] if it was to be done under a lease that is lost: nothing was changed.
+    async fn operate(&self, operate: Operate<'_>) -> Result<Vec<Changed>, Error>;
+
+    /// The jobs that [`Store::list`](super::Store::list) would tell of, in the same order, without
+    /// what they hold. Up to [`MAX_MATCHED`] at once.
+    async fn matching(
+        &self,
+        filter: &Filter,
+        page: Page,
+        now: Option<Timestamp>,
+    ) -> Result<Vec<Matched>, Error>;
 
     /// Adds to the audit log what needs no other change of the store.
     async fn record_audit(&self, audit: &Audit, now: Option<Timestamp>) -> Result<(), Error>;
@@ -80,6 +141,9 @@ pub trait Control: Debug + Send + Sync + 'static {
 /// How many leases [`Control::cancel_requests`] tells of at once.
 pub const MAX_CANCEL_REQUESTS: u32 = 1000;
 
+/// How many jobs [`Control::matching`] tells of at once.
+pub const MAX_MATCHED: u32 = 10_001;
+
 /// The largest page of the audit log.
 pub(super) const MAX_AUDIT_PAGE: u32 = 1000;
 
@@ -103,6 +167,49 @@ impl ChangeSetting<'_> {
             before: before.map(|setting| setting.value.clone()),
             after: self.value.cloned(),
             ..self.audit.clone()
+        }
+    }
+}
+
+/// What was done to one job, and how it was: its state and its tenant, if it was found.
+#[derive(Debug)]
+pub(super) struct Operated {
+    pub(super) changed: Changed,
+    pub(super) was: Option<(State, Option<String>)>,
+}
+
+impl Operate<'_> {
+    /// Its line in the audit log, if anything was done.
+    pub(super) fn audited(&self, operated: &[Operated]) -> Option<Audit> {
+        let audit = self.audit?;
+        let done = |one: &&Operated| matches!(one.changed, Changed::Done | Changed::Asked);
+        let changed = operated.iter().filter(done).count();
+        if changed == 0 {
+            return None;
+        }
+        let (mut before, mut tenant_id) = (None, audit.tenant_id.clone());
+        let mut after = format!(r#"{{"jobs":{changed}}}"#);
+        if let [one] = operated {
+            after = format!(r#"{{"state":"{}"}}"#, self.leads_to(one.changed));
+            if let Some((state, tenant)) = &one.was {
+                before = Some(Json::trusted(format!(r#"{{"state":"{state}"}}"#)));
+                tenant_id = tenant_id.or_else(|| tenant.clone());
+            }
+        }
+        Some(Audit {
+            tenant_id,
+            before: before.or_else(|| audit.before.clone()),
+            after: Some(audit.after.clone().unwrap_or_else(|| Json::trusted(after))),
+            ..audit.clone()
+        })
+    }
+
+    const fn leads_to(&self, changed: Changed) -> &'static str {
+        match (changed, self.operation) {
+            (Changed::Asked, _) => "asked to stop",
+            (_, Operation::Cancel) => "cancelled",
+            (_, Operation::Discard) => "dead",
+            (_, Operation::Requeue) => "available",
         }
     }
 }

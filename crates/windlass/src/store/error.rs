@@ -29,6 +29,9 @@ pub enum Error {
         /// The version that it is at; 0 if there is no such setting.
         found: i64,
     },
+    /// It was to be done under a lease that is lost.
+    #[error("the lease was lost: nothing was done")]
+    LeaseLost,
     /// This store cannot do it at all; see [`super::Capabilities`].
     #[error("the {store} store cannot {verb}")]
     Unsupported {

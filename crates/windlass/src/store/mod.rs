@@ -33,7 +33,10 @@ pub mod sqlite;
 mod wake;
 
 pub use at_rest::{AtRest, Rewrite, Values, Walk};
-pub use control::{ChangeSetting, Control, MAX_CANCEL_REQUESTS, SettingChanged};
+pub use control::{
+    ChangeSetting, Control, MAX_CANCEL_REQUESTS, MAX_MATCHED, Matched, Operate, Operation,
+    SettingChanged,
+};
 pub use error::Error;
 pub use flows::Flows;
 pub use governed::{Governed, Granted};

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use windlass::Json;
-use windlass::model::{Audit, AuditEntry, AuditFilter, Setting, Verdict};
-use windlass::store::{ChangeSetting, Error, SettingChanged};
+use windlass::model::{
+    Audit, AuditEntry, AuditFilter, Cursor, Filter, Lease, Page, RunAt, Setting, Verdict,
+};
+use windlass::store::{ChangeSetting, Changed, Error, Operate, Operation, SettingChanged};
+use windlass::{JobId, Json, State};
 
 use crate::fixture::{Fixture, at_once, job, job_with};
 
@@ -330,4 +332,205 @@ pub(crate) async fn wishes_to_cancel_are_told_to_whoever_runs_the_job(fx: &Fixtu
     fx.end(lease(mine), Verdict::Cancel).await;
     fx.complete(lease(kept)).await;
     assert_eq!(asked("worker").await, []);
+}
+
+fn operate<'a>(fx: &Fixture, operation: Operation, ids: &'a [JobId]) -> Operate<'a> {
+    Operate {
+        operation,
+        ids,
+        tenant: None,
+        args: None,
+        audit: None,
+        checkpoint: None,
+        now: Some(fx.now()),
+    }
+}
+
+pub(crate) async fn one_operation_goes_over_many_jobs(fx: &Fixture) {
+    let running = fx.add(job()).await;
+    fx.claim_one().await;
+    let done = fx.add(job()).await;
+    let lease = fx.claim_one().await.lease();
+    fx.complete(lease).await;
+    let due = fx.add(job()).await;
+    let later = fx
+        .add(job_with(|job| {
+            job.run_at = RunAt::In(Duration::from_secs(60));
+        }))
+        .await;
+    let unknown = JobId::new();
+    let ids = [later, unknown, running, due, done];
+    let changed = fx.store.operate(operate(fx, Operation::Cancel, &ids)).await;
+    let expected = [
+        Changed::Done,
+        Changed::NotFound,
+        Changed::Asked,
+        Changed::Done,
+        Changed::Refused(State::Completed),
+    ];
+    assert_eq!(changed.unwrap(), expected);
+    assert_eq!(fx.state(later).await, State::Cancelled);
+    assert_eq!(fx.state(due).await, State::Cancelled);
+    let ids = [due, running, later];
+    let changed = fx
+        .store
+        .operate(operate(fx, Operation::Requeue, &ids))
+        .await;
+    let expected = [
+        Changed::Done,
+        Changed::Refused(State::Running),
+        Changed::Done,
+    ];
+    assert_eq!(changed.unwrap(), expected);
+    let ids = [later, due];
+    let changed = fx
+        .store
+        .operate(operate(fx, Operation::Discard, &ids))
+        .await;
+    assert_eq!(changed.unwrap(), [Changed::Done; 2]);
+    assert_eq!(fx.state(due).await, State::Dead);
+    assert_eq!(whole_log(fx).await, [], "nobody asked for a record");
+}
+
+pub(crate) async fn a_whole_line_may_be_cancelled_at_once(fx: &Fixture) {
+    let mut ids = Vec::new();
+    for _ in 0..20 {
+        let ordered = job_with(|job| job.ordering_key = Some("line".into()));
+        ids.push(fx.add(ordered).await);
+    }
+    let changed = fx.store.operate(operate(fx, Operation::Cancel, &ids)).await;
+    assert_eq!(changed.unwrap(), [Changed::Done; 20]);
+    assert_eq!(fx.claim_ids().await, []);
+}
+
+pub(crate) async fn an_operation_is_recorded_with_what_it_did(fx: &Fixture) {
+    let ours = fx
+        .add(job_with(|job| job.tenant_id = Some("acme".into())))
+        .await;
+    let other = fx.add(job()).await;
+    let audit = audit("job.cancel");
+    let (one, both) = ([ours], [ours, other]);
+    let cancel = |ids| Operate {
+        audit: Some(&audit),
+        ..operate(fx, Operation::Cancel, ids)
+    };
+    let stranger = Operate {
+        tenant: Some("other"),
+        ..cancel(&one)
+    };
+    assert_eq!(
+        fx.store.operate(stranger).await.unwrap(),
+        [Changed::NotFound]
+    );
+    assert_eq!(whole_log(fx).await, [], "nothing was done");
+    fx.store.operate(cancel(&one)).await.unwrap();
+    let requeue = Operate {
+        audit: Some(&audit),
+        ..operate(fx, Operation::Requeue, &both)
+    };
+    fx.store.operate(requeue).await.unwrap();
+    let log = whole_log(fx).await;
+    let told: Vec<_> = log
+        .iter()
+        .map(|entry| {
+            let text = |json: &Option<Json>| json.as_ref().map(|json| json.as_str().to_owned());
+            let audit = &entry.audit;
+            (
+                audit.tenant_id.clone(),
+                text(&audit.before),
+                text(&audit.after),
+            )
+        })
+        .collect();
+    let some = |text: &str| Some(text.to_owned());
+    let of_one = (
+        some("acme"),
+        some(r#"{"state":"available"}"#),
+        some(r#"{"state":"cancelled"}"#),
+    );
+    assert_eq!(told, [(None, None, some(r#"{"jobs":2}"#)), of_one]);
+}
+
+pub(crate) async fn a_requeued_job_may_get_other_args(fx: &Fixture) {
+    let id = fx.add(job()).await;
+    let lease = fx.claim_one().await.lease();
+    fx.end(lease, Verdict::Dead).await;
+    let args = json(r#"{"to":  "someone else"}"#);
+    let ids = [id];
+    let requeue = Operate {
+        args: Some(&args),
+        ..operate(fx, Operation::Requeue, &ids)
+    };
+    assert_eq!(
+        fx.store.operate(requeue.clone()).await.unwrap(),
+        [Changed::Done]
+    );
+    assert_eq!(fx.claim_one().await.args, args);
+    let refused = fx.store.operate(requeue).await.unwrap();
+    assert_eq!(refused, [Changed::Refused(State::Running)]);
+}
+
+pub(crate) async fn an_operation_under_a_lost_lease_does_nothing(fx: &Fixture) {
+    let bulk = fx.add(job_with(|job| job.queue = "bulk".into())).await;
+    let lease = fx.claim_from("bulk", 1).await[0].lease();
+    let ids = [fx.add(job()).await];
+    let (note, audit) = (json("[1]"), audit("jobs.cancel"));
+    let cancel = |lease| Operate {
+        audit: Some(&audit),
+        checkpoint: Some((lease, &note)),
+        ..operate(fx, Operation::Cancel, &ids)
+    };
+    let lost = Lease {
+        claim_no: lease.claim_no + 1,
+        ..lease
+    };
+    let error = fx.store.operate(cancel(lost)).await.unwrap_err();
+    assert!(matches!(error, Error::LeaseLost), "{error}");
+    assert_eq!(fx.state(ids[0]).await, State::Available);
+    assert_eq!(whole_log(fx).await, []);
+    assert_eq!(
+        fx.store.operate(cancel(lease)).await.unwrap(),
+        [Changed::Done]
+    );
+    fx.end(lease, Verdict::Release).await;
+    let again = fx.claim_from("bulk", 1).await.remove(0);
+    assert_eq!((again.id, again.checkpoint), (bulk, Some(note)));
+}
+
+pub(crate) async fn matching_tells_what_a_list_tells(fx: &Fixture) {
+    fx.one_in_each_state().await;
+    fx.add(job_with(|job| job.tenant_id = Some("acme".into())))
+        .await;
+    for filter in [
+        Filter::default(),
+        Filter {
+            states: vec![State::Dead, State::Available],
+            ..Filter::default()
+        },
+        Filter {
+            tenant_id: Some("acme".into()),
+            ..Filter::default()
+        },
+    ] {
+        let page = Page {
+            after: None,
+            limit: 4,
+        };
+        let now = Some(fx.now());
+        let listed = fx.store.list(&filter, page, now).await.unwrap();
+        let listed: Vec<_> = listed.into_iter().map(|job| (job.id, job.kind)).collect();
+        let matched = fx.store.matching(&filter, page, now).await.unwrap();
+        let matched: Vec<_> = matched.into_iter().map(|job| (job.id, job.kind)).collect();
+        assert_eq!(matched, listed, "{filter:?}");
+        assert!(!matched.is_empty());
+        let after = Page {
+            after: Some(Cursor(matched[0].0)),
+            limit: 4,
+        };
+        let rest = fx.store.matching(&filter, after, now).await.unwrap();
+        assert_eq!(
+            rest.iter().map(|job| job.id).next(),
+            matched.get(1).map(|job| job.0)
+        );
+    }
 }

@@ -297,6 +297,12 @@ macro_rules! store_conformance {
                 pages_of_the_log_add_up,
                 retention_takes_the_oldest_of_the_log,
                 wishes_to_cancel_are_told_to_whoever_runs_the_job,
+                one_operation_goes_over_many_jobs,
+                a_whole_line_may_be_cancelled_at_once,
+                an_operation_is_recorded_with_what_it_did,
+                a_requeued_job_may_get_other_args,
+                an_operation_under_a_lost_lease_does_nothing,
+                matching_tells_what_a_list_tells,
             }
             at_rest {
                 a_walk_meets_every_job_once_by_id,

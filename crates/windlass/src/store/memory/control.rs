@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::super::control::{MAX_AUDIT_PAGE, MAX_CANCEL_REQUESTS};
-use super::super::{ChangeSetting, Control, Error, SettingChanged};
+use super::super::control::{MAX_AUDIT_PAGE, MAX_CANCEL_REQUESTS, MAX_MATCHED, Operated};
+use super::super::{
+    ChangeSetting, Changed, Control, Error, Matched, Operate, Operation, SettingChanged,
+};
 use super::{Data, MemoryStore};
-use crate::model::{Audit, AuditEntry, AuditFilter, JobRecord, Lease, Setting, Timestamp};
+use crate::model::{
+    Audit, AuditEntry, AuditFilter, Filter, JobId, JobRecord, Lease, Page, Recorded, Setting,
+    Timestamp,
+};
 
 #[derive(Debug, Default)]
 pub(super) struct Controls {
@@ -53,6 +58,33 @@ impl Data {
         let id = self.controls.last_audit;
         let entry = AuditEntry { id, at, audit };
         self.controls.audit.insert(id, entry);
+    }
+
+    fn operate(&mut self, operate: &Operate<'_>, now: Timestamp) -> Result<Vec<Changed>, Error> {
+        if let Some((lease, checkpoint)) = operate.checkpoint
+            && self.checkpoint(lease, checkpoint) == Recorded::LeaseLost
+        {
+            return Err(Error::LeaseLost);
+        }
+        let one = |id: &JobId| {
+            let was = self
+                .visible(*id, operate.tenant)
+                .map(|job| (job.state.at(job.run_at, now), job.tenant_id.clone()));
+            let changed = match operate.operation {
+                Operation::Cancel => self.cancel(*id, operate.tenant, now),
+                Operation::Discard => self.discard(*id, operate.tenant, now),
+                Operation::Requeue => self.requeue(*id, operate.tenant, now),
+            };
+            if let (Changed::Done, Some(args)) = (changed, operate.args) {
+                self.jobs.change(*id, now, |job| job.args = args.clone());
+            }
+            Operated { changed, was }
+        };
+        let operated: Vec<Operated> = operate.ids.iter().map(one).collect();
+        if let Some(audit) = operate.audited(&operated) {
+            self.record_audit(audit, now);
+        }
+        Ok(operated.into_iter().map(|one| one.changed).collect())
     }
 
     fn prune_audit(&mut self, before: Timestamp, limit: u32) -> u64 {
@@ -109,6 +141,29 @@ impl Control for MemoryStore {
                 claim_no: job.claim_no,
             };
             jobs.map(lease).take(MAX_CANCEL_REQUESTS as usize).collect()
+        }))
+    }
+
+    async fn operate(&self, operate: Operate<'_>) -> Result<Vec<Changed>, Error> {
+        self.at(operate.now, |data, now| data.operate(&operate, now))
+    }
+
+    async fn matching(
+        &self,
+        filter: &Filter,
+        page: Page,
+        now: Option<Timestamp>,
+    ) -> Result<Vec<Matched>, Error> {
+        Ok(self.at(now, |data, now| {
+            let matched = |job: &JobRecord| Matched {
+                id: job.id,
+                kind: job.kind.clone(),
+            };
+            let limit = page.limit.clamp(1, MAX_MATCHED);
+            data.matching(filter, page.after, now)
+                .take(limit as usize)
+                .map(matched)
+                .collect()
         }))
     }
 

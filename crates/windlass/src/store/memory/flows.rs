@@ -8,7 +8,7 @@ use crate::model::{Json, Lease, Recorded};
 use crate::store::{Error, Flows};
 
 impl Data {
-    fn checkpoint(&mut self, lease: Lease, checkpoint: &Json) -> Recorded {
+    pub(super) fn checkpoint(&mut self, lease: Lease, checkpoint: &Json) -> Recorded {
         if self.held(lease).is_none() {
             return Recorded::LeaseLost;
         }

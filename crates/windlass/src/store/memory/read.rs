@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Data;
-use crate::model::{Filter, JobId, JobRecord, Page, QueueStats, State, Timestamp};
+use crate::model::{Cursor, Filter, JobId, JobRecord, Page, QueueStats, State, Timestamp};
 
 /// The largest page of a list.
 const MAX_PAGE: u32 = 1000;
@@ -14,14 +14,24 @@ impl Data {
     }
 
     pub(super) fn list(&self, filter: &Filter, page: Page, now: Timestamp) -> Vec<JobRecord> {
-        self.jobs
-            .iter()
-            .rev()
-            .filter(|job| page.after.is_none_or(|cursor| job.id < cursor.0))
-            .filter(|job| matches(job, filter, now))
+        self.matching(filter, page.after, now)
             .take(page.limit.clamp(1, MAX_PAGE) as usize)
             .map(|job| seen(job, now))
             .collect()
+    }
+
+    /// The jobs that match, newest first.
+    pub(super) fn matching(
+        &self,
+        filter: &Filter,
+        after: Option<Cursor>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = &JobRecord> {
+        self.jobs
+            .iter()
+            .rev()
+            .filter(move |job| after.is_none_or(|cursor| job.id < cursor.0))
+            .filter(move |job| matches(job, filter, now))
     }
 
     pub(super) fn queues(&self, now: Timestamp) -> Vec<QueueStats> {

@@ -9,9 +9,9 @@ use sqlx::{PgConnection, Row};
 use super::lane::{run, transaction};
 use super::rows::{self, Time};
 use super::{Error, PgStore, sql};
-use crate::model::{Audit, AuditEntry, AuditFilter, Json, Lease, Setting, Timestamp};
+use crate::model::{Audit, AuditEntry, AuditFilter, Filter, Json, Lease, Page, Setting, Timestamp};
 use crate::store::control::{MAX_AUDIT_PAGE, MAX_CANCEL_REQUESTS};
-use crate::store::{ChangeSetting, Control, SettingChanged};
+use crate::store::{ChangeSetting, Changed, Control, Matched, Operate, SettingChanged};
 
 #[async_trait]
 impl Control for PgStore {
@@ -52,6 +52,19 @@ impl Control for PgStore {
                 .map(lease)
                 .collect()
         })
+    }
+
+    async fn operate(&self, operate: Operate<'_>) -> Result<Vec<Changed>, Error> {
+        self.shared.operate(&operate).await
+    }
+
+    async fn matching(
+        &self,
+        filter: &Filter,
+        page: Page,
+        now: Option<Timestamp>,
+    ) -> Result<Vec<Matched>, Error> {
+        self.shared.matching(filter, page, now).await
     }
 
     async fn record_audit(&self, audit: &Audit, now: Option<Timestamp>) -> Result<(), Error> {

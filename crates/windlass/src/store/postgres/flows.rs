@@ -28,7 +28,7 @@ impl Flows for PgStore {
     }
 }
 
-async fn checkpoint(
+pub(super) async fn checkpoint(
     connection: &mut PgConnection,
     lease: Lease,
     note: &Json,

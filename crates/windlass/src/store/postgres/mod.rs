@@ -29,13 +29,13 @@ use sqlx::PgConnection;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    Beat, Capabilities, Changed, Claim, Elect, Error, Heartbeat, Migrated, Prune, Rescue, Rescued,
-    Schema, Store, Wake, WakeReceiver, Waker,
+    Beat, Capabilities, Changed, Claim, Elect, Error, Heartbeat, Migrated, Operation, Prune,
+    Rescue, Rescued, Schema, Store, Wake, WakeReceiver, Waker,
 };
 use crate::db::{self, PgConnector, Postgres, PostgresOptions, SettingsDelivery};
 use crate::model::{
-    ClaimedJob, Enqueued, Event, Filter, Finish, JobId, JobRecord, Json, Lease, NewJob, Page,
-    QueueStats, Recorded, Timestamp, WorkerRecord,
+    ClaimedJob, Enqueued, Filter, Finish, JobId, JobRecord, Json, Lease, NewJob, Page, QueueStats,
+    Recorded, Timestamp, WorkerRecord,
 };
 
 mod at_rest;
@@ -379,7 +379,9 @@ impl Store for PgStore {
         tenant: Option<&str>,
         now: Option<Timestamp>,
     ) -> Result<Changed, Error> {
-        self.shared.end(Event::Cancel, id, tenant, now).await
+        self.shared
+            .operate_one(Operation::Cancel, id, tenant, now)
+            .await
     }
 
     async fn discard(
@@ -388,7 +390,9 @@ impl Store for PgStore {
         tenant: Option<&str>,
         now: Option<Timestamp>,
     ) -> Result<Changed, Error> {
-        self.shared.end(Event::Discard, id, tenant, now).await
+        self.shared
+            .operate_one(Operation::Discard, id, tenant, now)
+            .await
     }
 
     async fn requeue(
@@ -397,7 +401,9 @@ impl Store for PgStore {
         tenant: Option<&str>,
         now: Option<Timestamp>,
     ) -> Result<Changed, Error> {
-        self.shared.requeue(id, tenant, now).await
+        self.shared
+            .operate_one(Operation::Requeue, id, tenant, now)
+            .await
     }
 
     async fn prune(&self, prune: Prune) -> Result<u64, Error> {

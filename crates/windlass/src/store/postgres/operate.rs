@@ -1,55 +1,145 @@
-//! What operators do to single jobs: lock it, let the model decide, write it down.
+//! What operators do to jobs, one after another: lock it, let the model decide, write it down.
+
+use std::collections::HashMap;
 
 use sqlx::{PgConnection, Row};
+use uuid::Uuid;
 
 use super::lane::transaction;
 use super::lines::{self, Freed, Line};
 use super::rows::{self, Time};
-use super::{Error, Shared, keys, sql};
-use crate::model::{Event, JobId, State, Timestamp, Transition};
-use crate::store::Changed;
+use super::{Error, Shared, control, flows, keys, sql};
+use crate::model::{Event, JobId, Recorded, State, Timestamp, Transition};
+use crate::store::control::Operated;
+use crate::store::{Changed, Operate, Operation};
 
 impl Shared {
-    /// Cancels or discards.
-    pub(super) async fn end(
+    /// The plain verbs: one job, nothing recorded.
+    pub(super) async fn operate_one(
         &self,
-        event: Event,
+        operation: Operation,
         id: JobId,
         tenant: Option<&str>,
         now: Option<Timestamp>,
     ) -> Result<Changed, Error> {
-        let now = now.map(rows::time);
-        let (changed, freed) = transaction!(self.leases, |connection| {
-            end_in(connection, event, id, tenant, now).await
-        })?;
-        self.freed(&freed);
-        Ok(changed)
+        let operate = Operate {
+            operation,
+            ids: &[id],
+            tenant,
+            args: None,
+            audit: None,
+            checkpoint: None,
+            now,
+        };
+        Ok(self.operate(&operate).await?[0])
     }
 
-    pub(super) async fn requeue(
-        &self,
-        id: JobId,
-        tenant: Option<&str>,
-        now: Option<Timestamp>,
-    ) -> Result<Changed, Error> {
-        let (changed, freed) = transaction!(self.leases, |connection| {
-            match unfinished(connection, id, tenant).await? {
-                Some(state) if state.on(Event::Requeue) == Transition::Refused => {
-                    Ok((Changed::Refused(state), None))
-                }
-                Some(_) => {
-                    let freed = requeue(connection, sql::REQUEUE, id, now).await?;
-                    Ok((Changed::Done, freed))
-                }
-                None => revive(connection, id, tenant, now).await,
-            }
+    pub(super) async fn operate(&self, operate: &Operate<'_>) -> Result<Vec<Changed>, Error> {
+        // Rows are locked in the order of ids everywhere.
+        let mut ids = operate.ids.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
+        let (operated, freed) = transaction!(self.leases, |connection| {
+            operate_in(connection, operate, &ids).await
         })?;
-        self.freed(freed.as_slice());
-        Ok(changed)
+        self.freed(&freed);
+        let changed: HashMap<JobId, Changed> = ids
+            .into_iter()
+            .zip(operated.into_iter().map(|one| one.changed))
+            .collect();
+        let answers = operate.ids.iter();
+        Ok(answers.filter_map(|id| changed.get(id).copied()).collect())
     }
 }
 
-/// Cancels or discards, in the transaction that the connection is in.
+async fn operate_in(
+    connection: &mut PgConnection,
+    operate: &Operate<'_>,
+    ids: &[JobId],
+) -> Result<(Vec<Operated>, Vec<Freed>), Error> {
+    let now = operate.now.map(rows::time);
+    if operate.operation != Operation::Requeue {
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+        lines::lock(connection, &ids).await?;
+    }
+    let (mut operated, mut freed) = (Vec::with_capacity(ids.len()), Vec::new());
+    for id in ids {
+        operated.push(change(connection, operate, *id, &mut freed).await?);
+    }
+    if let Some((lease, note)) = operate.checkpoint
+        && flows::checkpoint(connection, lease, note).await? == Recorded::LeaseLost
+    {
+        return Err(Error::LeaseLost);
+    }
+    if let Some(audit) = operate.audited(&operated) {
+        control::record(connection, &audit, now).await?;
+    }
+    Ok((operated, freed))
+}
+
+async fn change(
+    connection: &mut PgConnection,
+    operate: &Operate<'_>,
+    id: JobId,
+    freed: &mut Vec<Freed>,
+) -> Result<Operated, Error> {
+    let (tenant, now) = (operate.tenant, operate.now);
+    let unfinished = unfinished(connection, id, tenant).await?;
+    let was = match &unfinished {
+        Some(was) => Some(was.clone()),
+        None => finished(connection, id, tenant).await?,
+    };
+    let changed = match (operate.operation, unfinished) {
+        (Operation::Requeue, Some((state, _))) => {
+            if state.on(Event::Requeue) == Transition::Refused {
+                Changed::Refused(state)
+            } else {
+                freed.extend(requeue(connection, sql::REQUEUE, id, now).await?);
+                Changed::Done
+            }
+        }
+        (Operation::Requeue, None) => {
+            let (changed, revived) = revive(connection, id, tenant, now).await?;
+            freed.extend(revived);
+            changed
+        }
+        (Operation::Cancel, Some((state, _))) => {
+            end(
+                connection,
+                Event::Cancel,
+                id,
+                state,
+                now.map(rows::time),
+                freed,
+            )
+            .await?
+        }
+        (Operation::Discard, Some((state, _))) => {
+            end(
+                connection,
+                Event::Discard,
+                id,
+                state,
+                now.map(rows::time),
+                freed,
+            )
+            .await?
+        }
+        (_, None) => was
+            .as_ref()
+            .map_or(Changed::NotFound, |(state, _)| Changed::Refused(*state)),
+    };
+    if let (Changed::Done, Some(args)) = (changed, operate.args) {
+        sqlx::query(sql::SET_ARGS)
+            .bind(id.as_uuid())
+            .bind(args.as_str())
+            .execute(connection)
+            .await?;
+    }
+    Ok(Operated { changed, was })
+}
+
+/// Cancels or discards one job, in the transaction that the connection is in.
 pub(super) async fn end_in(
     connection: &mut PgConnection,
     event: Event,
@@ -58,54 +148,71 @@ pub(super) async fn end_in(
     now: Option<Time>,
 ) -> Result<(Changed, Vec<Freed>), Error> {
     lines::lock(connection, &[id.as_uuid()]).await?;
-    let Some(state) = unfinished(connection, id, tenant).await? else {
-        return Ok((refused(connection, id, tenant).await?, Vec::new()));
+    let mut freed = Vec::new();
+    let changed = match unfinished(connection, id, tenant).await? {
+        Some((state, _)) => end(connection, event, id, state, now, &mut freed).await?,
+        None => finished(connection, id, tenant)
+            .await?
+            .map_or(Changed::NotFound, |(state, _)| Changed::Refused(state)),
     };
+    Ok((changed, freed))
+}
+
+/// Cancels or discards an unfinished job, whose line is locked.
+async fn end(
+    connection: &mut PgConnection,
+    event: Event,
+    id: JobId,
+    state: State,
+    now: Option<Time>,
+    freed: &mut Vec<Freed>,
+) -> Result<Changed, Error> {
     match state.on(event) {
         Transition::Ask => {
             request_cancel(connection, id, now).await?;
-            Ok((Changed::Asked, Vec::new()))
+            Ok(Changed::Asked)
         }
         // Only a running job itself may ask to be set aside.
         Transition::To(end) if state != State::Running => {
             let line = end_unstarted(connection, id, end, now).await?;
-            let freed = lines::hand_on(connection, &line, now).await?;
-            Ok((Changed::Done, freed))
+            freed.extend(lines::hand_on(connection, &line, now).await?);
+            Ok(Changed::Done)
         }
-        _ => Ok((Changed::Refused(state), Vec::new())),
+        _ => Ok(Changed::Refused(state)),
     }
 }
 
-/// Its state, locked.
+/// How a job is: its state and its tenant.
+type Was = (State, Option<String>);
+
+/// An unfinished job, locked.
 async fn unfinished(
     connection: &mut PgConnection,
     id: JobId,
     tenant: Option<&str>,
-) -> Result<Option<State>, Error> {
+) -> Result<Option<Was>, Error> {
     sqlx::query(sql::LOCK_JOB)
         .bind(id.as_uuid())
         .bind(tenant)
         .fetch_optional(connection)
         .await?
-        .map(|row| rows::state(&row, 0))
+        .map(|row| Ok((rows::state(&row, 0)?, row.try_get(1)?)))
         .transpose()
 }
 
-/// Why a job that is not unfinished cannot be ended.
-async fn refused(
+/// A finished job, locked.
+async fn finished(
     connection: &mut PgConnection,
     id: JobId,
     tenant: Option<&str>,
-) -> Result<Changed, Error> {
-    let finished = sqlx::query(sql::LOCK_FINISHED)
+) -> Result<Option<Was>, Error> {
+    sqlx::query(sql::LOCK_FINISHED)
         .bind(id.as_uuid())
         .bind(tenant)
         .fetch_optional(connection)
-        .await?;
-    Ok(match finished {
-        Some(row) => Changed::Refused(rows::state(&row, 0)?),
-        None => Changed::NotFound,
-    })
+        .await?
+        .map(|row| Ok((rows::state(&row, 0)?, row.try_get(2)?)))
+        .transpose()
 }
 
 async fn request_cancel(

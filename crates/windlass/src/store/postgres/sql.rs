@@ -82,6 +82,7 @@ statements! {
     SETTING = "setting";
     SETTINGS = "settings";
     SETTINGS_VERSION = "settings_version";
+    SET_ARGS = "set_args";
     SET_ASIDE = "set_aside";
     STUCK_LINES = "stuck_lines";
     TICK = "tick";

@@ -7,11 +7,11 @@ use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use super::super::control::{MAX_AUDIT_PAGE, MAX_CANCEL_REQUESTS};
-use super::super::{ChangeSetting, Control, Error, SettingChanged};
+use super::super::{ChangeSetting, Changed, Control, Error, Matched, Operate, SettingChanged};
 use super::rows::{self, micros};
-use super::{SqliteStore, at, timed};
+use super::{SqliteStore, at, operate, read, timed};
 use crate::db;
-use crate::model::{Audit, AuditEntry, AuditFilter, Json, Lease, Setting, Timestamp};
+use crate::model::{Audit, AuditEntry, AuditFilter, Filter, Json, Lease, Page, Setting, Timestamp};
 
 const SETTING: &str = include_str!("sql/setting.sql");
 const SETTINGS: &str = include_str!("sql/settings.sql");
@@ -59,6 +59,21 @@ impl Control for SqliteStore {
             rows.iter().map(lease).collect()
         })
         .await
+    }
+
+    async fn operate(&self, operate: Operate<'_>) -> Result<Vec<Changed>, Error> {
+        let (changed, woken) = timed(operate::operate_on(&self.db, &operate)).await?;
+        self.wake(woken);
+        Ok(changed)
+    }
+
+    async fn matching(
+        &self,
+        filter: &Filter,
+        page: Page,
+        now: Option<Timestamp>,
+    ) -> Result<Vec<Matched>, Error> {
+        timed(read::matching(&self.db, filter, page, now)).await
     }
 
     async fn record_audit(&self, audit: &Audit, now: Option<Timestamp>) -> Result<(), Error> {

@@ -31,7 +31,7 @@ impl Flows for SqliteStore {
     }
 }
 
-async fn checkpoint(
+pub(super) async fn checkpoint(
     connection: &mut SqliteConnection,
     lease: Lease,
     note: &Json,

@@ -21,8 +21,8 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
 
 use super::{
-    Beat, Capabilities, Changed, Claim, Elect, Error, Heartbeat, Migrated, Prune, Rescue, Rescued,
-    Schema, Store, Wake, WakeReceiver, Waker,
+    Beat, Capabilities, Changed, Claim, Elect, Error, Heartbeat, Migrated, Operation, Prune,
+    Rescue, Rescued, Schema, Store, Wake, WakeReceiver, Waker,
 };
 use crate::db;
 use crate::model::{
@@ -245,7 +245,8 @@ impl Store for SqliteStore {
         tenant: Option<&str>,
         now: Option<Timestamp>,
     ) -> Result<Changed, Error> {
-        let (changed, woken) = timed(operate::cancel(&self.db, id, tenant, now)).await?;
+        let (changed, woken) =
+            timed(operate::one(&self.db, Operation::Cancel, id, tenant, now)).await?;
         self.wake(woken);
         Ok(changed)
     }
@@ -256,7 +257,8 @@ impl Store for SqliteStore {
         tenant: Option<&str>,
         now: Option<Timestamp>,
     ) -> Result<Changed, Error> {
-        let (changed, woken) = timed(operate::discard(&self.db, id, tenant, now)).await?;
+        let (changed, woken) =
+            timed(operate::one(&self.db, Operation::Discard, id, tenant, now)).await?;
         self.wake(woken);
         Ok(changed)
     }
@@ -267,7 +269,8 @@ impl Store for SqliteStore {
         tenant: Option<&str>,
         now: Option<Timestamp>,
     ) -> Result<Changed, Error> {
-        let (changed, woken) = timed(operate::requeue(&self.db, id, tenant, now)).await?;
+        let (changed, woken) =
+            timed(operate::one(&self.db, Operation::Requeue, id, tenant, now)).await?;
         self.wake(woken);
         Ok(changed)
     }

@@ -2,102 +2,155 @@
 
 use sqlx::sqlite::SqliteConnection;
 
-use super::super::{Changed, Error};
+use super::super::control::Operated;
+use super::super::{Changed, Error, Operate, Operation};
 use super::outcomes::{Outcome, Outcomes};
 use super::rows::{self, Woken, micros};
-use super::{at, keys};
+use super::{at, control, flows, keys};
 use crate::db;
-use crate::model::{Event, JobId, JobRecord, State, Timestamp, Transition};
+use crate::model::{Event, JobId, JobRecord, Recorded, State, Timestamp, Transition};
 
 const GET: &str = include_str!("sql/get.sql");
 const CANCEL: &str = include_str!("sql/cancel.sql");
+const SET_ARGS: &str = include_str!("sql/set_args.sql");
 const REQUEUE: &str = include_str!("sql/requeue.sql");
 
 /// What was done, and which queues may have work because of it.
-type Done = (Changed, Woken);
+type Done = (Vec<Changed>, Woken);
 
-pub(super) async fn cancel(
+/// The plain verbs: one job, nothing recorded.
+pub(super) async fn one(
     db: &db::Sqlite,
+    operation: Operation,
     id: JobId,
     tenant: Option<&str>,
     now: Option<Timestamp>,
-) -> Result<Done, Error> {
-    let mut tx = db.writer().begin_with("begin immediate").await?;
-    let done = cancel_in(&mut tx, id, tenant, at(now)).await?;
-    tx.commit().await?;
-    Ok(done)
+) -> Result<(Changed, Woken), Error> {
+    let operate = Operate {
+        operation,
+        ids: &[id],
+        tenant,
+        args: None,
+        audit: None,
+        checkpoint: None,
+        now,
+    };
+    let (changed, woken) = operate_on(db, &operate).await?;
+    Ok((changed[0], woken))
 }
 
-/// The same in the transaction that the connection is in.
+pub(super) async fn operate_on(db: &db::Sqlite, operate: &Operate<'_>) -> Result<Done, Error> {
+    let mut tx = db.writer().begin_with("begin immediate").await?;
+    let now = at(operate.now);
+    if let Some((lease, note)) = operate.checkpoint
+        && flows::checkpoint(&mut tx, lease, note).await? == Recorded::LeaseLost
+    {
+        return Err(Error::LeaseLost);
+    }
+    let mut woken = Woken::new();
+    let mut operated = Vec::with_capacity(operate.ids.len());
+    for id in operate.ids {
+        operated.push(change(&mut tx, operate, *id, now, &mut woken).await?);
+    }
+    if let Some(audit) = operate.audited(&operated) {
+        control::record(&mut tx, &audit, now).await?;
+    }
+    tx.commit().await?;
+    let changed = operated.into_iter().map(|one| one.changed).collect();
+    Ok((changed, woken))
+}
+
+/// Cancels one job, in the transaction that the connection is in.
 pub(super) async fn cancel_in(
     connection: &mut SqliteConnection,
     id: JobId,
     tenant: Option<&str>,
     now: Timestamp,
-) -> Result<Done, Error> {
+) -> Result<(Changed, Woken), Error> {
     let mut woken = Woken::new();
     let changed = match find(connection, id, tenant).await? {
+        Some(job) => cancel(connection, &job, now, &mut woken).await?,
         None => Changed::NotFound,
-        Some(job) => match job.state.on(Event::Cancel) {
-            Transition::To(state) => {
-                woken = end(connection, id, state, now).await?;
-                Changed::Done
-            }
-            Transition::Ask => {
-                sqlx::query(CANCEL)
-                    .bind(id.as_uuid())
-                    .bind(micros(now))
-                    .execute(connection)
-                    .await?;
-                Changed::Asked
-            }
-            Transition::Refused => Changed::Refused(job.state),
-        },
     };
     Ok((changed, woken))
 }
 
-pub(super) async fn discard(
-    db: &db::Sqlite,
+async fn change(
+    connection: &mut SqliteConnection,
+    operate: &Operate<'_>,
     id: JobId,
-    tenant: Option<&str>,
-    now: Option<Timestamp>,
-) -> Result<Done, Error> {
-    let mut tx = db.writer().begin_with("begin immediate").await?;
-    let mut woken = Woken::new();
-    let changed = match find(&mut tx, id, tenant).await? {
-        None => Changed::NotFound,
-        Some(job) => match job.state.on(Event::Discard) {
-            // Only a running job itself may ask to be set aside.
-            Transition::To(state) if job.state != State::Running => {
-                woken = end(&mut tx, id, state, at(now)).await?;
-                Changed::Done
-            }
-            _ => Changed::Refused(job.state),
-        },
+    now: Timestamp,
+    woken: &mut Woken,
+) -> Result<Operated, Error> {
+    let Some(job) = find(connection, id, operate.tenant).await? else {
+        let changed = Changed::NotFound;
+        return Ok(Operated { changed, was: None });
     };
-    tx.commit().await?;
-    Ok((changed, woken))
+    let was = Some((job.state.at(job.run_at, now), job.tenant_id.clone()));
+    let changed = match operate.operation {
+        Operation::Cancel => cancel(connection, &job, now, woken).await?,
+        Operation::Discard => discard(connection, &job, now, woken).await?,
+        Operation::Requeue => requeue(connection, job, now, woken).await?,
+    };
+    if let (Changed::Done, Some(args)) = (changed, operate.args) {
+        sqlx::query(SET_ARGS)
+            .bind(id.as_uuid())
+            .bind(args.as_str())
+            .execute(connection)
+            .await?;
+    }
+    Ok(Operated { changed, was })
 }
 
-pub(super) async fn requeue(
-    db: &db::Sqlite,
-    id: JobId,
-    tenant: Option<&str>,
-    now: Option<Timestamp>,
-) -> Result<Done, Error> {
-    let mut tx = db.writer().begin_with("begin immediate").await?;
-    let now = at(now);
-    let mut woken = Woken::new();
-    let changed = match find(&mut tx, id, tenant).await? {
-        None => Changed::NotFound,
-        Some(job) if job.state.on(Event::Requeue) == Transition::Refused => {
-            Changed::Refused(job.state)
+async fn cancel(
+    connection: &mut SqliteConnection,
+    job: &JobRecord,
+    now: Timestamp,
+    woken: &mut Woken,
+) -> Result<Changed, Error> {
+    Ok(match job.state.on(Event::Cancel) {
+        Transition::To(state) => {
+            woken.extend(end(connection, job.id, state, now).await?);
+            Changed::Done
         }
-        Some(job) => make_due(&mut tx, job, now, &mut woken).await?,
-    };
-    tx.commit().await?;
-    Ok((changed, woken))
+        Transition::Ask => {
+            sqlx::query(CANCEL)
+                .bind(job.id.as_uuid())
+                .bind(micros(now))
+                .execute(connection)
+                .await?;
+            Changed::Asked
+        }
+        Transition::Refused => Changed::Refused(job.state),
+    })
+}
+
+async fn discard(
+    connection: &mut SqliteConnection,
+    job: &JobRecord,
+    now: Timestamp,
+    woken: &mut Woken,
+) -> Result<Changed, Error> {
+    Ok(match job.state.on(Event::Discard) {
+        // Only a running job itself may ask to be set aside.
+        Transition::To(state) if job.state != State::Running => {
+            woken.extend(end(connection, job.id, state, now).await?);
+            Changed::Done
+        }
+        _ => Changed::Refused(job.state),
+    })
+}
+
+async fn requeue(
+    connection: &mut SqliteConnection,
+    job: JobRecord,
+    now: Timestamp,
+    woken: &mut Woken,
+) -> Result<Changed, Error> {
+    if job.state.on(Event::Requeue) == Transition::Refused {
+        return Ok(Changed::Refused(job.state));
+    }
+    make_due(connection, job, now, woken).await
 }
 
 /// A finished job first needs its unique key back, and may have to wait for its turn.

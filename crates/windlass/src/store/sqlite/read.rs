@@ -1,11 +1,14 @@
 //! What anyone may look at. Readers see one moment and hold nobody up.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
+use futures_util::TryStreamExt;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
+use sqlx::{Row, Sqlite};
 
 use uuid::Uuid;
 
-use super::super::Error;
+use super::super::control::MAX_MATCHED;
+use super::super::{Error, Matched};
 use super::at;
 use super::rows::{self, encode, micros};
 use crate::db;
@@ -41,25 +44,59 @@ pub(super) async fn list(
     page: Page,
     now: Option<Timestamp>,
 ) -> Result<Vec<JobRecord>, Error> {
-    let now = at(now);
-    let states = match filter.states.as_slice() {
-        [] => None,
-        states => Some(encode(states)?),
+    let (now, limit) = (at(now), page.limit.clamp(1, MAX_PAGE));
+    let rows = find(&states(filter)?, filter, page, limit, now)
+        .fetch_all(db.readers())
+        .await?;
+    rows.iter().map(|row| rows::record(row, now)).collect()
+}
+
+/// Row by row, so that only one job's args are in memory at a time.
+pub(super) async fn matching(
+    db: &db::Sqlite,
+    filter: &Filter,
+    page: Page,
+    now: Option<Timestamp>,
+) -> Result<Vec<Matched>, Error> {
+    let (states, limit) = (states(filter)?, page.limit.clamp(1, MAX_MATCHED));
+    let rows = find(&states, filter, page, limit, at(now)).fetch(db.readers());
+    let matched = |row: SqliteRow| async move {
+        Ok(Matched {
+            id: rows::id(&row, "id")?,
+            kind: row.try_get("kind")?,
+        })
     };
-    let rows = sqlx::query(LIST)
+    rows.map_err(Error::from)
+        .and_then(matched)
+        .try_collect()
+        .await
+}
+
+fn states(filter: &Filter) -> Result<Option<String>, Error> {
+    match filter.states.as_slice() {
+        [] => Ok(None),
+        states => encode(states).map(Some),
+    }
+}
+
+fn find<'q>(
+    states: &'q Option<String>,
+    filter: &'q Filter,
+    page: Page,
+    limit: u32,
+    now: Timestamp,
+) -> Query<'q, Sqlite, SqliteArguments> {
+    sqlx::query(LIST)
         .bind(micros(now))
-        .bind(states)
+        .bind(states.as_deref())
         .bind(filter.kind.as_deref())
         .bind(filter.queue.as_deref())
         .bind(filter.tenant_id.as_deref())
         .bind(filter.correlation_id.as_deref())
         .bind(filter.tag.as_deref())
         .bind(page.after.map_or(Uuid::max(), |cursor| cursor.0.as_uuid()))
-        .bind(page.limit.clamp(1, MAX_PAGE))
+        .bind(limit)
         .bind(way(filter))
-        .fetch_all(db.readers())
-        .await?;
-    rows.iter().map(|row| rows::record(row, now)).collect()
 }
 
 /// Which index carries a search that names neither tenant nor correlation id.
