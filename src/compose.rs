@@ -211,6 +211,7 @@ pub fn engine_options(config: &Config) -> anyhow::Result<EngineOptions> {
             completed: days(config.retention.completed_days),
             cancelled: days(config.retention.cancelled_days),
             dead: days(config.retention.dead_days),
+            audit: days(config.retention.audit_days),
         },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..EngineOptions::default()

@@ -112,6 +112,8 @@ pub struct RetentionOptions {
     pub cancelled_days: NonZeroU32,
     /// Dead ones.
     pub dead_days: NonZeroU32,
+    /// The record of what operators did.
+    pub audit_days: NonZeroU32,
 }
 
 /// Encryption at rest.

@@ -203,6 +203,10 @@ pub(crate) fn operated(verb: &'static str, id: JobId, changed: Changed) {
     info!(job.id = %id, verb, outcome = ?changed, "operator changed a job");
 }
 
+pub(crate) fn setting_changed(action: &str, name: &str) {
+    info!(action, setting = name, "operator changed a setting");
+}
+
 pub(crate) fn setting_unreadable(setting: &str, problem: &str) {
     error!(
         setting,

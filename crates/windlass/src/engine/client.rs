@@ -10,7 +10,7 @@ use crate::model::{
     Enqueued, Filter, InvalidJob, JobId, JobRecord, Json, Limits, MAX_ENQUEUE, NewJob, Page,
     QueueStats, Timestamp, WorkerRecord,
 };
-use crate::store::{self, Changed, Store};
+use crate::store::{self, Changed, Matched, Store};
 use crate::telemetry;
 
 /// Enqueues jobs and looks after them. Cheap to clone; runs nothing itself.
@@ -263,25 +263,45 @@ impl Client {
 
     /// Jobs that match, newest first.
     pub async fn list(&self, filter: &Filter, page: Page) -> Result<Vec<JobRecord>, store::Error> {
-        let info = filter
-            .kind
-            .as_deref()
-            .and_then(|kind| self.catalogue.get(kind));
-        let Some(info) = info.filter(|info| !info.aliases.is_empty()) else {
+        let Some(named) = self.under_each_name(filter) else {
             return self.store.list(filter, page, None).await;
         };
-        // Rows keep the name they were stored under.
         let mut jobs = Vec::new();
-        for name in [info.kind].iter().chain(info.aliases) {
-            let named = Filter {
-                kind: Some((*name).to_owned()),
-                ..filter.clone()
-            };
-            jobs.extend(self.store.list(&named, page, None).await?);
+        for filter in &named {
+            jobs.extend(self.store.list(filter, page, None).await?);
         }
         jobs.sort_unstable_by_key(|job| Reverse(job.id));
         jobs.truncate(page.limit as usize);
         Ok(jobs)
+    }
+
+    /// Which jobs match, newest first.
+    pub(super) async fn matching(
+        &self,
+        filter: &Filter,
+        page: Page,
+    ) -> Result<Vec<Matched>, store::Error> {
+        let Some(named) = self.under_each_name(filter) else {
+            return self.store.matching(filter, page, None).await;
+        };
+        let mut jobs = Vec::new();
+        for filter in &named {
+            jobs.extend(self.store.matching(filter, page, None).await?);
+        }
+        jobs.sort_unstable_by_key(|job| Reverse(job.id));
+        jobs.truncate(page.limit as usize);
+        Ok(jobs)
+    }
+
+    /// The filters for a kind that has had other names: rows keep the one they were stored under.
+    fn under_each_name(&self, filter: &Filter) -> Option<Vec<Filter>> {
+        let info = self.catalogue.get(filter.kind.as_deref()?)?;
+        let names = [info.kind].into_iter().chain(info.aliases.iter().copied());
+        let under = |name: &str| Filter {
+            kind: Some(name.to_owned()),
+            ..filter.clone()
+        };
+        (!info.aliases.is_empty()).then(|| names.map(under).collect())
     }
 
     /// Stops a job, or asks it to stop if it runs.

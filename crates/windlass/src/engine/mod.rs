@@ -16,6 +16,7 @@
 pub mod apalis;
 mod backend;
 mod backoff;
+mod bulk;
 mod checkpoint;
 mod client;
 mod completer;
@@ -29,6 +30,7 @@ mod job;
 mod leader;
 mod leases;
 mod maintenance;
+mod operator;
 mod redact;
 mod registry;
 mod runtime;
@@ -45,6 +47,7 @@ pub use failure::{Permanent, RetryAfter, is_permanent, permanent, retry_after, w
 pub(crate) use inline::attempt;
 pub use job::{Committed, Job, JobOptions, Outcome};
 pub use maintenance::Retention;
+pub use operator::{Operator, OperatorError, PauseOf, Preview};
 pub use redact::{REDACTED, Shown, redact};
 pub use registry::{Catalogue, KindInfo, Registry};
 pub use runtime::{Engine, EngineOptions, InvalidOptions};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
+use super::bulk::{self, Bulk};
 use super::context::Context;
 use super::failure::permanent;
 use super::job::{Job, JobOptions, Outcome};
@@ -123,6 +124,16 @@ impl<S: Clone + Send + Sync + 'static> Registry<S> {
             info.options.seal = true;
         }
         Ok(self)
+    }
+
+    /// Adds what the engine runs for itself. It is in no catalogue: nobody enqueues it by name.
+    pub(super) fn with_internal(mut self) -> Self {
+        let run: Run<S> = Arc::new(|cx, args| match args.decode::<Bulk>() {
+            Ok(bulk) => Box::pin(bulk.run(cx)),
+            Err(error) => Box::pin(std::future::ready(Err(permanent(error)))),
+        });
+        self.runners.insert(bulk::KIND, run);
+        self
     }
 
     /// What is known of each kind.

@@ -10,18 +10,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::backend::{self, Feed, Record};
+use super::bulk;
 use super::client::Client;
 use super::completer::{self, BACKLOG};
 use super::control::{self, ControlState};
 use super::executor::{install_panic_hook, judge, kept};
 use super::fetcher::{Fetcher, hand_back};
 use super::leases::Leases;
-use super::maintenance::{self, Retention};
+use super::maintenance::{self, ENGINE, Retention};
 use super::registry::Registry;
 use super::scheduler::Scheduler;
 use super::sealing::KeyRing;
-use crate::model::{AttemptOutcome, Finish, Schedule, Timestamp, Verdict, WorkerRecord};
-use crate::store::Store;
+use crate::model::{
+    AttemptOutcome, Audit, Drain, Finish, Schedule, Timestamp, Verdict, WorkerRecord,
+};
+use crate::store::{self, ChangeSetting, Store};
 use crate::telemetry::{self, Outage};
 
 /// How long the last outcomes may take to be written once everything has stopped.
@@ -47,7 +50,8 @@ pub struct EngineOptions {
     pub max_crashes: u16,
     /// How long finished jobs are kept.
     pub retention: Retention,
-    /// Whether this process may lead maintenance; yes.
+    /// Whether this process may lead maintenance, and runs what operators start in the background: two
+    /// jobs of the queue `windlass` at once; yes.
     pub maintenance: bool,
     /// What seals and opens the args and results of kinds that want it; none.
     pub keys: KeyRing,
@@ -140,6 +144,10 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         options: EngineOptions,
     ) -> Result<Self, InvalidOptions> {
         options.validate()?;
+        let mut options = options;
+        if options.maintenance && options.queues.iter().all(|(name, _)| name != bulk::QUEUE) {
+            options.queues.push((bulk::QUEUE.to_owned(), bulk::SLOTS));
+        }
         let catalogue = registry.catalogue();
         catalogue
             .check_keys(&options.keys)
@@ -160,7 +168,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         })?;
         Ok(Self {
             store,
-            registry: Arc::new(registry),
+            registry: Arc::new(registry.with_internal()),
             client,
             scheduler: (!options.schedules.is_empty()).then_some(scheduler),
             options,
@@ -316,7 +324,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
             tracing::error!(%error, "the scheduler did not end by itself");
         }
         // Best effort: a worker that does not say goodbye is forgotten after a day.
-        if let Err(error) = store.remove_worker(&id, None).await {
+        if let Err(error) = sign_off(&*store, &id).await {
             tracing::debug!(%error, "could not sign off");
         }
         telemetry::worker_stopped(&id, handed_back);
@@ -372,22 +380,32 @@ async fn obey(
     }
 }
 
+/// Forgets the worker, and what it was ordered to do.
+async fn sign_off(store: &dyn Store, id: &str) -> Result<(), store::Error> {
+    store.remove_worker(id, None).await?;
+    let audit = Audit::new(ENGINE, "worker.gone", format!("worker/{id}"));
+    let change = ChangeSetting {
+        space: Drain::SPACE,
+        name: id,
+        value: None,
+        expected: None,
+        audit: &audit,
+        now: None,
+    };
+    store.change_setting(change).await.map(drop)
+}
+
+/// The engine's own queue is not told of: nobody set it up and nobody has to look after it.
 pub(super) fn describe(id: &str, options: &EngineOptions) -> WorkerRecord {
-    let slots = options
-        .queues
-        .iter()
-        .map(|(_, slots)| *slots)
-        .sum::<usize>();
+    let queues = options.queues.iter();
+    let queues: Vec<_> = queues.filter(|(name, _)| name != bulk::QUEUE).collect();
+    let slots = queues.iter().map(|(_, slots)| *slots).sum::<usize>();
     WorkerRecord {
         id: id.to_owned(),
         host: host(),
         pid: std::process::id(),
         version: options.version.clone(),
-        queues: options
-            .queues
-            .iter()
-            .map(|(name, _)| name.clone())
-            .collect(),
+        queues: queues.iter().map(|(name, _)| name.clone()).collect(),
         slots: u32::try_from(slots).unwrap_or(u32::MAX),
         running: 0,
         started_at: Timestamp::EPOCH,

@@ -1,6 +1,7 @@
 //! What keeps the store in shape, done by whoever leads. Every service has the same form: one round
 //! that can be repeated at any time by anyone; the loop, the intervals and the leader check are here.
 
+mod orders;
 mod prune;
 mod rescue;
 mod sample;
@@ -18,6 +19,7 @@ use super::runtime::EngineOptions;
 use crate::store::{Error, Store};
 use crate::telemetry::Outage;
 
+pub(super) use orders::ENGINE;
 pub use prune::Retention;
 
 /// One kind of upkeep.
@@ -47,6 +49,7 @@ pub(super) async fn maintain(
         Box::new(rescue::RescueService::new(&options)),
         Box::new(prune::PruneService::new(options.retention)),
         Box::new(upkeep::UpkeepService),
+        Box::new(orders::OrdersService),
         Box::new(sample::SampleService::default()),
     ];
     let term = options.lease / 2;

@@ -14,7 +14,7 @@ const ROUNDS: usize = 20;
 const TICKS: Duration = Duration::from_hours(24 * 30);
 const DAY: Duration = Duration::from_hours(24);
 
-/// How long finished jobs are kept.
+/// How long finished jobs, and the record of what operators did, are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// Completed ones; 7 days by default.
@@ -23,6 +23,8 @@ pub struct Retention {
     pub cancelled: Duration,
     /// Dead ones; 90 days by default.
     pub dead: Duration,
+    /// Lines of the audit log; 400 days by default.
+    pub audit: Duration,
 }
 
 impl Default for Retention {
@@ -31,6 +33,7 @@ impl Default for Retention {
             completed: DAY * 7,
             cancelled: DAY * 7,
             dead: DAY * 90,
+            audit: DAY * 400,
         }
     }
 }
@@ -57,7 +60,9 @@ impl Service for PruneService {
             completed,
             cancelled,
             dead,
+            audit,
         } = self.retention;
+        store.prune_audit(audit, BATCH, None).await?;
         // Before the jobs: their ticks remember how they ended.
         store.prune_ticks(TICKS, None).await?;
         for _ in 0..ROUNDS {

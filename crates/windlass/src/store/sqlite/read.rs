@@ -45,7 +45,8 @@ pub(super) async fn list(
     now: Option<Timestamp>,
 ) -> Result<Vec<JobRecord>, Error> {
     let (now, limit) = (at(now), page.limit.clamp(1, MAX_PAGE));
-    let rows = find(&states(filter)?, filter, page, limit, now)
+    let states = states(filter)?;
+    let rows = find(states.as_deref(), filter, page, limit, now)
         .fetch_all(db.readers())
         .await?;
     rows.iter().map(|row| rows::record(row, now)).collect()
@@ -59,7 +60,7 @@ pub(super) async fn matching(
     now: Option<Timestamp>,
 ) -> Result<Vec<Matched>, Error> {
     let (states, limit) = (states(filter)?, page.limit.clamp(1, MAX_MATCHED));
-    let rows = find(&states, filter, page, limit, at(now)).fetch(db.readers());
+    let rows = find(states.as_deref(), filter, page, limit, at(now)).fetch(db.readers());
     let matched = |row: SqliteRow| async move {
         Ok(Matched {
             id: rows::id(&row, "id")?,
@@ -80,7 +81,7 @@ fn states(filter: &Filter) -> Result<Option<String>, Error> {
 }
 
 fn find<'q>(
-    states: &'q Option<String>,
+    states: Option<&'q str>,
     filter: &'q Filter,
     page: Page,
     limit: u32,
@@ -88,7 +89,7 @@ fn find<'q>(
 ) -> Query<'q, Sqlite, SqliteArguments> {
     sqlx::query(LIST)
         .bind(micros(now))
-        .bind(states.as_deref())
+        .bind(states)
         .bind(filter.kind.as_deref())
         .bind(filter.queue.as_deref())
         .bind(filter.tenant_id.as_deref())
