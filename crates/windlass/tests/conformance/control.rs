@@ -355,7 +355,7 @@ pub(crate) async fn one_operation_goes_over_many_jobs(fx: &Fixture) {
     let due = fx.add(job()).await;
     let later = fx
         .add(job_with(|job| {
-            job.run_at = RunAt::In(Duration::from_secs(60));
+            job.run_at = RunAt::In(Duration::from_mins(1));
         }))
         .await;
     let unknown = JobId::new();
