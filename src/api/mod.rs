@@ -4,6 +4,8 @@
 //! that name the field and the remedy ([`problem`]); the description at `/openapi.json` is derived
 //! from the handlers. It uses nothing but [`windlass::Client`]: it knows kinds by name only, and no SQL.
 
+mod actor;
+mod audit;
 mod auth;
 mod body;
 mod health;
@@ -13,6 +15,7 @@ mod messages;
 mod metrics;
 mod observe;
 mod openapi;
+mod pauses;
 pub mod problem;
 mod query;
 mod queues;
@@ -114,6 +117,8 @@ pub fn app(state: ApiState) -> Router {
         .merge(queues::router())
         .merge(schedules::router())
         .merge(workers::router())
+        .merge(pauses::router())
+        .merge(audit::router())
         .merge(metrics::router())
         .merge(openapi::router())
         .route_layer(from_fn_with_state(state.clone(), auth::require_key));

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use windlass::engine::{EnqueueError, ScheduleError};
+use windlass::engine::{EnqueueError, OperatorError, ScheduleError};
 use windlass::model::{InvalidJob, InvalidSchedule};
 use windlass::{JobId, State, store};
 
@@ -194,8 +194,31 @@ impl Problem {
         .about(id)
     }
 
+    /// There is no such thing, which is no job.
+    pub(super) fn not_found(field: &str, detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "/problems/not-found",
+            "There is no such thing",
+            detail,
+        )
+        .on(field)
+    }
+
+    /// What an operator wanted of this job was not done.
+    pub(super) fn of_operator(error: OperatorError, id: JobId) -> Self {
+        match error {
+            OperatorError::NotFound { what: "job", .. } => Self::job_not_found(id),
+            OperatorError::Unfinished(state) => Self::wrong_state("rerun", id, state),
+            other => other.into(),
+        }
+    }
+
     pub(super) fn wrong_state(verb: &str, id: JobId, state: State) -> Self {
         let detail = match (verb, state) {
+            ("rerun", state) => {
+                format!("a {state} job has not finished; wait for it, or cancel it first")
+            }
             ("discard", State::Running) => {
                 "a running job cannot be discarded; cancel it instead".to_owned()
             }
@@ -368,6 +391,24 @@ impl From<EnqueueError> for Problem {
             EnqueueError::Store(error) => error.into(),
             other => {
                 tracing::error!(error = %other, "an enqueue failed in a way this API does not know");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<OperatorError> for Problem {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::Invalid(invalid) => invalid.into(),
+            OperatorError::Enqueue(error) => error.into(),
+            OperatorError::Store(error) => error.into(),
+            OperatorError::NotFound { what, .. } => Self::not_found(
+                "id",
+                format!("there is no {what} of this name; list them first"),
+            ),
+            other => {
+                tracing::error!(error = %other, "an operation failed in a way this API does not know");
                 Self::internal()
             }
         }

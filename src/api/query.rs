@@ -57,6 +57,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 pub(super) struct Scope {
     /// Only if the job is this tenant's; another one's is answered as if it were not there.
     pub(super) tenant: Option<String>,
+    /// Why, for the audit log.
+    pub(super) reason: Option<String>,
 }
 
 /// Which ticks of a schedule.

@@ -1,19 +1,24 @@
-//! `GET /v1/queues`: how each queue stands.
+//! `GET /v1/queues`: how each queue stands; and its slots.
 
 use axum::Json;
-use axum::extract::State;
-use serde::Serialize;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use windlass::Timestamp;
 use windlass::model::QueueStats;
 
-use super::schema::Guarded;
+use super::actor::Actor;
+use super::body::Body;
+use super::schema::{Guarded, WithBody};
 use super::{ApiState, Problem};
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(set_slots, reset_slots))
 }
 
 /// How one queue stands.
@@ -57,6 +62,60 @@ async fn list(State(state): State<ApiState>) -> Result<Json<QueueList>, Problem>
     Ok(Json(QueueList {
         queues: queues.into_iter().map(QueueView::from).collect(),
     }))
+}
+
+/// How many jobs of a queue each process runs at once.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct QueueSlots {
+    /// 1 to 100000. To stop, pause the queue.
+    slots: u32,
+    /// Why.
+    #[serde(default, skip_serializing)]
+    reason: Option<String>,
+}
+
+/// Lets each process run so many jobs of the queue at once, whatever it was started with.
+#[utoipa::path(
+    put,
+    path = "/v1/queues/{queue}/slots",
+    operation_id = "setSlots",
+    tag = "operations",
+    params(("queue" = String, Path)),
+    request_body = QueueSlots,
+    responses(
+        (status = 200, description = "It is so within a second", body = QueueSlots),
+        WithBody,
+        Guarded
+    )
+)]
+async fn set_slots(
+    State(state): State<ApiState>,
+    Path(queue): Path<String>,
+    actor: Actor,
+    Body(slots): Body<QueueSlots>,
+) -> Result<Json<QueueSlots>, Problem> {
+    let operator = actor.operator(&state, slots.reason.as_deref());
+    operator.set_slots(&queue, slots.slots).await?;
+    Ok(Json(slots))
+}
+
+/// Gives the queue the slots back that each process was started with.
+#[utoipa::path(
+    delete,
+    path = "/v1/queues/{queue}/slots",
+    operation_id = "resetSlots",
+    tag = "operations",
+    params(("queue" = String, Path)),
+    responses((status = 204, description = "It has them"), Guarded)
+)]
+async fn reset_slots(
+    State(state): State<ApiState>,
+    Path(queue): Path<String>,
+    actor: Actor,
+) -> Result<StatusCode, Problem> {
+    actor.operator(&state, None).reset_slots(&queue).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 impl From<QueueStats> for QueueView {

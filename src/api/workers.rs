@@ -1,19 +1,25 @@
-//! `GET /v1/workers`: the processes that run jobs.
+//! `GET /v1/workers`: the processes that run jobs; and draining one.
 
 use axum::Json;
-use axum::extract::State;
-use serde::Serialize;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use windlass::Timestamp;
 use windlass::model::WorkerRecord;
 
+use super::actor::Actor;
+use super::query::Params;
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(drain))
+        .routes(routes!(undrain))
 }
 
 /// A process that runs jobs, as it last reported.
@@ -59,6 +65,67 @@ async fn list(State(state): State<ApiState>) -> Result<Json<WorkerList>, Problem
     Ok(Json(WorkerList {
         workers: workers.into_iter().map(WorkerView::from).collect(),
     }))
+}
+
+/// Why, for the audit log.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Why {
+    /// In the operator's words.
+    reason: Option<String>,
+}
+
+/// Lets a worker start nothing more: it finishes what runs and hands back the rest.
+#[utoipa::path(
+    post,
+    path = "/v1/workers/{id}/drain",
+    operation_id = "drainWorker",
+    tag = "operations",
+    params(("id" = String, Path), Why),
+    responses(
+        (status = 204, description = "It drains within a second"),
+        (status = 404, description = "There is no such worker", body = Problem, content_type = "application/problem+json"),
+        Guarded
+    )
+)]
+async fn drain(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Params(why): Params<Why>,
+    actor: Actor,
+) -> Result<StatusCode, Problem> {
+    let operator = actor.operator(&state, why.reason.as_deref());
+    operator.drain(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lets a drained worker work again.
+#[utoipa::path(
+    post,
+    path = "/v1/workers/{id}/undrain",
+    operation_id = "undrainWorker",
+    tag = "operations",
+    params(("id" = String, Path), Why),
+    responses(
+        (status = 204, description = "It works again within a second"),
+        (status = 404, description = "It is not drained", body = Problem, content_type = "application/problem+json"),
+        Guarded
+    )
+)]
+async fn undrain(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Params(why): Params<Why>,
+    actor: Actor,
+) -> Result<StatusCode, Problem> {
+    let operator = actor.operator(&state, why.reason.as_deref());
+    if operator.undrain(&id).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        let detail = "no worker of this id is drained; GET /v1/workers tells which are";
+        Err(Problem::not_found("id", detail))
+    }
 }
 
 impl From<WorkerRecord> for WorkerView {

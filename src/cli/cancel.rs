@@ -1,9 +1,11 @@
 use windlass::Client;
 
 use super::change::{self, Args};
-use super::{Failure, Printer};
+use super::{Failure, Printer, actor};
 
 pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> Result<(), Failure> {
-    let changed = client.cancel(args.id, args.tenant.as_deref()).await?;
+    let changed = actor::operator(client, args.reason.as_deref())
+        .cancel(args.id, args.tenant.as_deref())
+        .await?;
     change::tell(args.id, changed, ("cancelled", "is cancelled"), printer)
 }

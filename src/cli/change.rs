@@ -13,6 +13,9 @@ pub struct Args {
     /// Only if it is this tenant's
     #[arg(long)]
     pub(super) tenant: Option<String>,
+    /// Why, for the audit log
+    #[arg(long)]
+    pub(super) reason: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -110,7 +110,7 @@ fn tenant(of_args: Option<String>, asked: Option<String>) -> Result<Option<Strin
     }
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     serde_json::from_value(text.into())
         .map_err(|_| "expected an RFC 3339 time such as 2026-01-31T12:00:00Z".to_owned())
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use windlass::engine::EnqueueError;
+use windlass::engine::{EnqueueError, OperatorError};
 use windlass::model::InvalidJob;
 use windlass::{JobId, store};
 
@@ -104,6 +104,18 @@ impl From<EnqueueError> for Failure {
             EnqueueError::Store(error) => error.into(),
             EnqueueError::Rejected(_) => Self::new(Exit::Failed, error.to_string()),
             other => Self::usage(other.to_string()),
+        }
+    }
+}
+
+impl From<OperatorError> for Failure {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::Invalid(invalid) => invalid.into(),
+            OperatorError::Enqueue(error) => error.into(),
+            OperatorError::Store(error) => error.into(),
+            OperatorError::NotFound { .. } => Self::new(Exit::NotFound, error.to_string()),
+            other => Self::new(Exit::Failed, other.to_string()),
         }
     }
 }

@@ -4,20 +4,27 @@
 //! goes to stdout and talk to stderr; with `--json` data is JSON. It exits with 0 when it is done, 1
 //! when it failed, 2 when it was asked wrongly and 3 when there is no such thing.
 
+mod actor;
+mod audit;
+mod bulk;
 mod cancel;
 mod change;
 mod discard;
 mod doctor;
+mod drain;
 mod enqueue;
 mod failure;
 mod keys;
 mod list;
 mod migrate;
+mod pause;
 mod printer;
 mod queues;
 mod requeue;
+mod rerun;
 mod schedules;
 mod show;
+mod slots;
 mod view;
 mod workers;
 
@@ -78,6 +85,20 @@ pub enum Command {
     Cancel(change::Args),
     /// Set an unfinished job aside as a dead letter
     Discard(change::Args),
+    /// Run a finished job again, as it was or with other args
+    Rerun(rerun::Args),
+    /// Cancel, discard or requeue all jobs that match, in the background
+    Bulk(bulk::Args),
+    /// Keep jobs of a queue, kind or tenant from being started; or list what is paused
+    Pause(pause::Args),
+    /// End a pause
+    Resume(pause::ResumeArgs),
+    /// Set how many jobs of a queue each process runs at once; or list what was set
+    Slots(slots::Args),
+    /// Let a worker finish what runs and start nothing more
+    Drain(drain::Args),
+    /// Show who did what, when and why
+    Audit(audit::Args),
     /// Show how each queue stands
     Queues,
     /// Look after what is done by the clock
@@ -144,6 +165,13 @@ async fn dispatch(
         Command::Requeue(args) => requeue::run(&client, args, printer).await,
         Command::Cancel(args) => cancel::run(&client, args, printer).await,
         Command::Discard(args) => discard::run(&client, args, printer).await,
+        Command::Rerun(args) => rerun::run(&client, args, printer).await,
+        Command::Bulk(args) => bulk::run(&client, args, printer).await,
+        Command::Pause(args) => pause::run(&client, args, printer).await,
+        Command::Resume(args) => pause::resume(&client, args, printer).await,
+        Command::Slots(args) => slots::run(&client, args, printer).await,
+        Command::Drain(args) => drain::run(&client, args, printer).await,
+        Command::Audit(args) => audit::run(&client, args, printer).await,
         Command::Queues => queues::run(&client, printer).await,
         Command::Keys(command) => keys::run(&client, command, printer).await,
         Command::Schedules(command) => schedules::run(&client, command, printer).await,

@@ -1,8 +1,10 @@
 //! Jobs: enqueue them, look at them, look after them.
 
+mod bulk;
 mod enqueue;
 mod operate;
 mod read;
+mod rerun;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,6 +25,9 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(operate::requeue))
         .routes(routes!(operate::cancel))
         .routes(routes!(operate::discard))
+        .routes(routes!(rerun::rerun))
+        .routes(routes!(bulk::preview))
+        .routes(routes!(bulk::start))
 }
 
 /// What became of a job that was to be enqueued.

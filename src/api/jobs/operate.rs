@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use windlass::JobId;
 use windlass::store::Changed;
 
+use crate::api::actor::Actor;
 use crate::api::query::{Id, Params, Scope};
 use crate::api::schema::Guarded;
 use crate::api::{ApiState, Problem};
@@ -48,8 +49,10 @@ pub(super) async fn requeue(
     State(state): State<ApiState>,
     Id(id): Id,
     Params(scope): Params<Scope>,
+    actor: Actor,
 ) -> Result<Response, Problem> {
-    let changed = state.client.requeue(id, scope.tenant.as_deref()).await?;
+    let operator = actor.operator(&state, scope.reason.as_deref());
+    let changed = operator.requeue(id, scope.tenant.as_deref()).await?;
     answer("requeue", id, changed)
 }
 
@@ -72,8 +75,10 @@ pub(super) async fn cancel(
     State(state): State<ApiState>,
     Id(id): Id,
     Params(scope): Params<Scope>,
+    actor: Actor,
 ) -> Result<Response, Problem> {
-    let changed = state.client.cancel(id, scope.tenant.as_deref()).await?;
+    let operator = actor.operator(&state, scope.reason.as_deref());
+    let changed = operator.cancel(id, scope.tenant.as_deref()).await?;
     answer("cancel", id, changed)
 }
 
@@ -95,12 +100,14 @@ pub(super) async fn discard(
     State(state): State<ApiState>,
     Id(id): Id,
     Params(scope): Params<Scope>,
+    actor: Actor,
 ) -> Result<Response, Problem> {
-    let changed = state.client.discard(id, scope.tenant.as_deref()).await?;
+    let operator = actor.operator(&state, scope.reason.as_deref());
+    let changed = operator.discard(id, scope.tenant.as_deref()).await?;
     answer("discard", id, changed)
 }
 
-fn answer(verb: &str, id: JobId, changed: Changed) -> Result<Response, Problem> {
+pub(super) fn answer(verb: &str, id: JobId, changed: Changed) -> Result<Response, Problem> {
     let (code, status) = match changed {
         Changed::Done => (StatusCode::OK, ChangeStatus::Done),
         Changed::Asked => (StatusCode::ACCEPTED, ChangeStatus::Asked),

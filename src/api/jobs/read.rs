@@ -8,12 +8,11 @@ use windlass::engine::Shown;
 use windlass::model::{AttemptOutcome, AttemptRecord, Cursor, Filter, Page};
 use windlass::{JobId, JobRecord, Timestamp};
 
+use crate::api::actor::ADMIN;
 use crate::api::query::{Id, Params};
 use crate::api::schema::Guarded;
 use crate::api::{ApiState, Problem};
 
-/// Whoever holds the one key there is.
-const ADMIN: &str = "admin";
 const LARGEST_PAGE: u32 = 500;
 const DEFAULT_PAGE: u32 = 50;
 

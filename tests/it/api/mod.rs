@@ -1,6 +1,7 @@
 //! The API, request by request through its router: no port, a real store.
 
 mod bad_input;
+mod control;
 mod jobs;
 mod messages;
 mod openapi;

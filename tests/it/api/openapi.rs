@@ -36,7 +36,10 @@ async fn every_route_but_health_asks_for_the_key() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let request = Request::builder()
                 .method(method.clone())
-                .uri(path.replace("{id}", "0198f2c4-7d6e-7cc1-9d2b-3f1e0a5b6c7d"))
+                .uri(
+                    path.replace("{id}", "0198f2c4-7d6e-7cc1-9d2b-3f1e0a5b6c7d")
+                        .replace("{queue}", "mail"),
+                )
                 .body(Body::empty())
                 .unwrap();
             let status = api.send(request).await.status;
@@ -48,5 +51,5 @@ async fn every_route_but_health_asks_for_the_key() {
             }
         }
     }
-    assert_eq!(guarded, 20, "routes that need the key");
+    assert_eq!(guarded, 31, "routes that need the key");
 }

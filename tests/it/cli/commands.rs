@@ -377,3 +377,100 @@ async fn a_file_that_is_not_there_is_not_made_by_looking() {
     assert!(doctor.out.contains("FAIL  database"), "{}", doctor.out);
     assert!(!desk.file().exists());
 }
+
+#[tokio::test]
+async fn whoever_gives_orders_is_in_the_audit_log() {
+    let desk = Desk::new().await;
+    let paused = desk
+        .json(&[
+            "pause",
+            "--queue",
+            "mail",
+            "--reason",
+            "the provider is down",
+        ])
+        .await;
+    assert_eq!(paused["pauses"][0]["queue"], "mail");
+    let by = paused["pauses"][0]["by"].as_str().unwrap();
+    assert!(
+        by.starts_with("jobctl:") && by.len() > "jobctl:".len(),
+        "{by}"
+    );
+    let table = desk.run(&["pause"]).await.out;
+    assert!(table.contains("the provider is down"), "{table}");
+    assert_eq!(
+        desk.run(&["resume", "--kind", "greet"]).await.exit,
+        Exit::NotFound
+    );
+    assert_eq!(
+        desk.json(&["resume", "--queue", "mail"]).await["pauses"],
+        json!([])
+    );
+    assert_eq!(
+        desk.run(&["pause", "--queue", "a b"]).await.exit,
+        Exit::Usage
+    );
+
+    assert_eq!(desk.json(&["slots", "mail", "3"]).await, json!({"mail": 3}));
+    assert_eq!(desk.run(&["slots", "mail", "0"]).await.exit, Exit::Usage);
+    assert_eq!(desk.json(&["slots", "mail"]).await, json!({}));
+    assert_eq!(desk.run(&["drain", "nobody"]).await.exit, Exit::NotFound);
+    assert_eq!(
+        desk.run(&["drain", "nobody", "--undo"]).await.exit,
+        Exit::NotFound
+    );
+
+    let id = desk.enqueue(&[]).await;
+    assert_eq!(desk.run(&["rerun", &id]).await.exit, Exit::Failed);
+    desk.run(&["discard", &id, "--reason", "a mistake"]).await;
+    let again = desk
+        .json(&["rerun", &id, "--args", r#"{"name":"Eve"}"#])
+        .await;
+    assert_ne!(again["id"].as_str().unwrap(), id);
+    let wrong = desk.run(&["rerun", &id, "--args", "{}"]).await;
+    assert_eq!(wrong.exit, Exit::Usage, "{}", wrong.err);
+    let same = desk
+        .json(&["rerun", &id, "--in-place", "--args", r#"{"name":"Bob"}"#])
+        .await;
+    assert_eq!(
+        (same["id"].as_str(), &same["status"]),
+        (Some(&*id), &json!("done"))
+    );
+
+    let count = desk
+        .json(&["bulk", "cancel", "--kind", "greet", "--dry-run"])
+        .await;
+    assert_eq!(count, json!({"jobs": 2, "at_least": false, "id": null}));
+    assert_eq!(desk.run(&["bulk", "cancel"]).await.exit, Exit::Usage);
+    let bulk = desk.json(&["bulk", "cancel", "--all"]).await;
+    let shown = desk.json(&["show", bulk["id"].as_str().unwrap()]).await;
+    assert_eq!(shown["queue"], "windlass");
+
+    let log = desk.json(&["audit", "--limit", "100"]).await;
+    let actions: Vec<_> = log
+        .as_array()
+        .unwrap()
+        .iter()
+        .rev()
+        .map(|line| line["action"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "pause.set",
+        "pause.end",
+        "queue.slots",
+        "queue.slots",
+        "job.discard",
+        "job.rerun",
+        "job.requeue",
+        "jobs.cancel",
+    ];
+    assert_eq!(actions, expected);
+    assert!(
+        log.as_array()
+            .unwrap()
+            .iter()
+            .all(|line| line["actor"] == by)
+    );
+    let mistakes = desk.run(&["audit", "--action", "job.discard"]).await.out;
+    assert!(mistakes.contains("a mistake"), "{mistakes}");
+}

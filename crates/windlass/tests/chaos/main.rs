@@ -6,6 +6,7 @@
 
 mod database;
 mod ordering;
+mod orders;
 mod worker;
 
 use std::process::ExitCode;
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
         };
     }
     let trials = trials![
+        orders::orders_reach_every_process_within_a_second_on_postgres,
+        orders::orders_reach_every_process_within_a_second_on_sqlite,
         ordering::every_key_runs_strictly_in_order_on_postgres,
         ordering::every_key_runs_strictly_in_order_on_sqlite,
     ];

@@ -8,6 +8,7 @@ use windlass::{Engine, EngineOptions, Registry};
 
 use crate::database::Database;
 use crate::ordering::Ordered;
+use crate::orders::Linger;
 
 pub(crate) const ROLE: &str = "worker";
 
@@ -56,7 +57,9 @@ impl Drop for Worker {
 /// What the process does: runs jobs of every kind until it is killed.
 pub(crate) async fn work(url: &str) {
     let database = Database::open(url);
-    let registry = Registry::new(database.db.clone()).register::<Ordered>();
+    let registry = Registry::new(database.db.clone())
+        .register::<Ordered>()
+        .register::<Linger>();
     let options = EngineOptions {
         queues: vec![("default".to_owned(), 20)],
         lease: LEASE,
