@@ -15,7 +15,7 @@ use windlass::store::Migrated;
 use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
 
-use crate::api::ServerOptions;
+use crate::api::{Doors, ServerOptions};
 use crate::config::{Config, DatabaseKind, DatabaseOptions};
 use crate::jobs::{self, Services};
 use crate::platform::{Platform, Prepared};
@@ -162,7 +162,10 @@ pub async fn migrate(database: &Database) -> anyhow::Result<Made> {
 /// What jobs work with.
 pub fn services(config: &Config, database: &Database) -> anyhow::Result<Services> {
     Ok(Services {
-        platform: database.platform.clone(),
+        platform: database
+            .platform
+            .clone()
+            .with_secret_keys(config.channels.keys().context("settings channels")?),
         models: Models::new(&config.models).context("settings models")?,
         events: Events::default(),
         chunker: Arc::new(Chunker::new(config.chunking).context("settings chunking")?),
@@ -188,6 +191,15 @@ pub fn catalogue(config: &Config, database: &Database) -> anyhow::Result<Catalog
 /// What seals and opens.
 pub fn keys(config: &Config) -> anyhow::Result<KeyRing> {
     config.sealing.ring().context("setting sealing.keys")
+}
+
+/// What takes in Meta's webhooks.
+pub fn doors(config: &Config, services: &Services) -> Doors {
+    Doors {
+        platform: services.platform.clone(),
+        whatsapp_verify_token: config.channels.whatsapp_verify_token.clone(),
+        messenger_verify_token: config.channels.messenger_verify_token.clone(),
+    }
 }
 
 /// How the engine runs.

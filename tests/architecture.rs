@@ -144,11 +144,23 @@ const ROOMS: &[Room] = &[
         crates: &[],
     },
     Room {
+        place: "src/ingress",
+        may: &[
+            "windlass::engine",
+            "windlass::model",
+            "metachat_jobs::services",
+            "metachat_jobs::telemetry",
+        ],
+        never: &[NO_STORE, NO_SQL],
+        crates: &[],
+    },
+    Room {
         place: "src/api",
         may: &[
             "windlass::engine",
             "windlass::model",
             "windlass::store",
+            "metachat_jobs::ingress",
             "metachat_jobs::platform",
             "metachat_jobs::telemetry",
         ],

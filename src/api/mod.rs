@@ -10,6 +10,7 @@ mod auth;
 mod body;
 mod health;
 mod idempotency;
+mod integrations;
 mod jobs;
 mod messages;
 mod metrics;
@@ -44,6 +45,7 @@ use health::Health;
 use problem::Problem;
 
 pub use auth::NoAdminKey;
+pub use integrations::Doors;
 
 /// Schedules so far behind are told to be late, unless other is said.
 const LATE: Duration = Duration::from_mins(1);
@@ -74,6 +76,7 @@ pub struct SecurityOptions {
 #[derive(Debug, Clone)]
 pub struct ApiState {
     client: Client,
+    doors: Option<Doors>,
     key: AdminKey,
     metrics: PrometheusHandle,
     health: Arc<Health>,
@@ -93,6 +96,7 @@ impl ApiState {
             key: AdminKey::new(&security.admin_key)?,
             health: Arc::new(Health::new(client.clone(), LATE)),
             client,
+            doors: None,
             metrics,
             request_timeout: Duration::from_millis(server.request_timeout_ms),
             body_limit: server.request_body_limit_bytes,
@@ -105,6 +109,13 @@ impl ApiState {
     #[must_use]
     pub fn with_late_after(mut self, late_after: Duration) -> Self {
         self.health = Arc::new(Health::new(self.client.clone(), late_after));
+        self
+    }
+
+    /// Also takes in Meta's webhooks.
+    #[must_use]
+    pub fn with_doors(mut self, doors: Doors) -> Self {
+        self.doors = Some(doors);
         self
     }
 }
@@ -122,10 +133,14 @@ pub fn app(state: ApiState) -> Router {
         .merge(metrics::router())
         .merge(openapi::router())
         .route_layer(from_fn_with_state(state.clone(), auth::require_key));
-    let (routes, description) = OpenApiRouter::with_openapi(openapi::base())
+    let mut routes = OpenApiRouter::with_openapi(openapi::base())
         .merge(guarded)
-        .merge(health::router())
-        .split_for_parts();
+        .merge(health::router());
+    if let Some(doors) = &state.doors {
+        let webhooks = integrations::router(state.client.clone(), doors.clone());
+        routes = routes.merge(webhooks);
+    }
+    let (routes, description) = routes.split_for_parts();
 
     // The last layer is the outermost: a panic and a timeout are observed as any other answer.
     routes

@@ -13,7 +13,7 @@ use windlass::engine::{EnqueueError, OperatorError, ScheduleError};
 use windlass::model::{InvalidJob, InvalidSchedule};
 use windlass::{JobId, State, store};
 
-use crate::telemetry;
+use crate::{platform, telemetry};
 
 const CONTENT_TYPE: &str = "application/problem+json";
 const RETRY_SOON: HeaderValue = HeaderValue::from_static("1");
@@ -163,6 +163,46 @@ impl Problem {
              `authorization: Bearer <key>`",
         )
         .on("x-admin-key")
+    }
+
+    pub(super) fn not_signed() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "/problems/not-signed",
+            "The webhook's signature is missing or wrong",
+            "sign the body with the app's secret, in the header `x-hub-signature-256`; the channel \
+             needs that secret as `appSecret`",
+        )
+        .on("x-hub-signature-256")
+    }
+
+    pub(super) fn not_verified() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "/problems/not-verified",
+            "The webhook is not verified",
+            "`hub.mode` must be `subscribe` and `hub.verify_token` the channel's `verifyToken`",
+        )
+        .on("hub.verify_token")
+    }
+
+    pub(super) fn no_such_channel() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "/problems/no-such-channel",
+            "Channel configuration not found",
+            "the tenant has no such channel, or it is disabled; webhooks come by `whatsapp` and \
+             `messenger`",
+        )
+    }
+
+    pub(super) fn not_a_webhook(error: &crate::ingress::meta::Unreadable) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "/problems/not-a-webhook",
+            "The body cannot be read",
+            error.to_string(),
+        )
     }
 
     pub(super) fn no_such_route() -> Self {
@@ -418,6 +458,17 @@ impl From<OperatorError> for Problem {
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         telemetry::http::store_failed(&error);
+        if error.is_transient() {
+            Self::unavailable()
+        } else {
+            Self::internal()
+        }
+    }
+}
+
+impl From<platform::Error> for Problem {
+    fn from(error: platform::Error) -> Self {
+        telemetry::http::platform_failed(&error, error.is_transient());
         if error.is_transient() {
             Self::unavailable()
         } else {

@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use crate::api::{SecurityOptions, ServerOptions};
 use crate::jobs::schedules::ScheduleOptions;
+use crate::platform::{InvalidSecretKey, SecretKeys};
 use crate::services::chunking::ChunkOptions;
 use crate::services::models::ModelOptions;
 use crate::telemetry::LogOptions;
@@ -45,6 +46,8 @@ pub struct Config {
     pub schedules: BTreeMap<String, ScheduleOptions>,
     /// Encryption at rest.
     pub sealing: SealingOptions,
+    /// What channels are recognised and reached with.
+    pub channels: ChannelOptions,
     /// Which models answer and embed.
     pub models: ModelOptions,
     /// How documents are cut.
@@ -126,6 +129,36 @@ pub struct SealingOptions {
     /// The kinds whose args and results are sealed, if there is a key.
     #[serde(deserialize_with = "sealing::words")]
     pub kinds: Vec<String>,
+}
+
+/// What channels are recognised and reached with.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelOptions {
+    /// The id of the key that opens channels' secrets; empty if there is none.
+    pub secret_key_id: String,
+    /// That key.
+    pub secret_encryption_key: SecretString,
+    /// Further ones, `id:key` each.
+    #[serde(deserialize_with = "sealing::keys")]
+    pub older_secret_keys: Vec<SecretString>,
+    /// What Meta must show for a WhatsApp channel without a verify token.
+    pub whatsapp_verify_token: SecretString,
+    /// The same for Messenger.
+    pub messenger_verify_token: SecretString,
+}
+
+impl ChannelOptions {
+    /// The keys that open channels' secrets.
+    pub fn keys(&self) -> Result<SecretKeys, InvalidSecretKey> {
+        let newest = self.secret_encryption_key.expose_secret();
+        let newest = (!newest.is_empty()).then_some((self.secret_key_id.as_str(), newest));
+        let older = self.older_secret_keys.iter().map(|key| {
+            let key = key.expose_secret();
+            key.split_once(':').unwrap_or(("", key))
+        });
+        SecretKeys::new(newest.into_iter().chain(older))
+    }
 }
 
 /// Where settings come from, besides the defaults.

@@ -36,6 +36,10 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         .sealing
         .ring()
         .map_err(|error| Error::invalid("sealing.keys", error.to_string()))?;
+    config
+        .channels
+        .keys()
+        .map_err(|error| Error::invalid("channels.secret_encryption_key", error.to_string()))?;
     level_filter(&config.log.level)
         .map(drop)
         .map_err(|error| Error::invalid("log.level", error.to_string()))

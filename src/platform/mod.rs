@@ -19,6 +19,7 @@ mod repository;
 mod rows;
 mod schema;
 mod search;
+mod secrets;
 mod settings;
 mod sqlite;
 mod tenants;
@@ -42,6 +43,7 @@ pub use partitions::PARTITIONED;
 pub use private::Private;
 pub use schema::Prepared;
 pub use search::{EMBEDDING_DIMENSIONS, Hit};
+pub use secrets::{Credentials, InvalidSecretKey, SecretKeys};
 pub use settings::{LlmSettings, RagSettings, TenantSettings};
 pub use tenants::{Channel, ChannelType, OpenChannel, Tenant, UnknownChannelType};
 
@@ -52,6 +54,7 @@ use repository::Repository;
 pub struct Platform {
     db: Db,
     repository: Arc<dyn Repository>,
+    secret_keys: SecretKeys,
 }
 
 impl Platform {
@@ -64,7 +67,11 @@ impl Platform {
                 unreachable!("windlass knows no third dialect; if it learns one, so must this room")
             }
         };
-        Self { db, repository }
+        Self {
+            db,
+            repository,
+            secret_keys: SecretKeys::default(),
+        }
     }
 
     /// Makes the tables in an empty database. On an existing platform it changes nothing and only

@@ -10,8 +10,8 @@ use super::conversations::{Message, NewConversation};
 use super::documents::{NewChunkRow, NewDocumentRow};
 use super::metrics::MessageMetric;
 use super::rows::{
-    ChannelRow, ConversationRow, DocumentRow, HitRow, MessageRow, OpenChannelRow, TenantRow,
-    UnfinishedRow,
+    ChannelRow, ConversationRow, DocumentRow, HitRow, MessageRow, OpenChannelRow, SecretRow,
+    TenantRow, UnfinishedRow,
 };
 use super::schema::Prepared;
 use super::{ChannelType, Error};
@@ -43,6 +43,8 @@ pub(super) trait Repository: Analytics + fmt::Debug + Send + Sync {
         config: &Value,
     ) -> Result<(), Error>;
     async fn channel(&self, tenant: &str, kind: ChannelType) -> Result<Option<ChannelRow>, Error>;
+    async fn channel_secret(&self, tenant: &str, channel: &str)
+    -> Result<Option<SecretRow>, Error>;
     async fn open_channels(&self) -> Result<Vec<OpenChannelRow>, Error>;
 
     /// Makes it under `id`, or updates the one there is.

@@ -21,6 +21,15 @@ pub(super) struct ChannelRow {
     pub(super) enabled: bool,
 }
 
+/// Encrypted; each part as base64.
+#[derive(sqlx::FromRow)]
+pub(super) struct SecretRow {
+    pub(super) key_id: String,
+    pub(super) ciphertext: String,
+    pub(super) iv: String,
+    pub(super) auth_tag: String,
+}
+
 #[derive(sqlx::FromRow)]
 pub(super) struct OpenChannelRow {
     pub(super) tenant: String,

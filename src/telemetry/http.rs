@@ -53,6 +53,15 @@ pub fn store_failed(error: &windlass::store::Error) {
     }
 }
 
+/// The platform's data could not be read for a request.
+pub fn platform_failed(error: &dyn std::error::Error, transient: bool) {
+    if transient {
+        warn!(%error, "the database is out of reach or busy: the request may be repeated");
+    } else {
+        error!(%error, "the platform's data failed a request");
+    }
+}
+
 /// A client may invent any method; a metric must not have a label for each.
 fn known(method: &Method) -> &'static str {
     match *method {

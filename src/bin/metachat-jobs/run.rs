@@ -88,7 +88,8 @@ pub(crate) async fn serve(
         &config.security,
         metrics,
     )?
-    .with_late_after(Duration::from_millis(config.engine.schedules_late_ms));
+    .with_late_after(Duration::from_millis(config.engine.schedules_late_ms))
+    .with_doors(compose::doors(config, &parts.services));
     let app = match role {
         Role::All | Role::Api => api::app(state),
         Role::Worker | Role::Scheduler => api::probes(state),

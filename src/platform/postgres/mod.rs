@@ -18,8 +18,8 @@ use super::documents::{NewChunkRow, NewDocumentRow};
 use super::metrics::MessageMetric;
 use super::repository::Repository;
 use super::rows::{
-    ChannelRow, ConversationRow, DocumentRow, HitRow, MessageRow, OpenChannelRow, TenantRow,
-    UnfinishedRow, duration_millis, millis,
+    ChannelRow, ConversationRow, DocumentRow, HitRow, MessageRow, OpenChannelRow, SecretRow,
+    TenantRow, UnfinishedRow, duration_millis, millis,
 };
 use super::schema::Prepared;
 use super::{ChannelType, Error};
@@ -129,6 +129,21 @@ impl Repository for PostgresRepository {
         let row = sqlx::query_as(sql::CHANNEL)
             .bind(tenant)
             .bind(kind.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    async fn channel_secret(
+        &self,
+        tenant: &str,
+        channel: &str,
+    ) -> Result<Option<SecretRow>, Error> {
+        let mut tx = self.reading(tenant).await?;
+        let row = sqlx::query_as(sql::CHANNEL_SECRET)
+            .bind(tenant)
+            .bind(channel)
             .fetch_optional(&mut *tx)
             .await?;
         tx.commit().await?;

@@ -16,8 +16,8 @@ use super::documents::{NewChunkRow, NewDocumentRow};
 use super::metrics::MessageMetric;
 use super::repository::Repository;
 use super::rows::{
-    ChannelRow, ConversationRow, DocumentRow, HitRow, MessageRow, OpenChannelRow, TenantRow,
-    UnfinishedRow, duration_millis, millis,
+    ChannelRow, ConversationRow, DocumentRow, HitRow, MessageRow, OpenChannelRow, SecretRow,
+    TenantRow, UnfinishedRow, duration_millis, millis,
 };
 use super::schema::Prepared;
 use super::{ChannelType, Error};
@@ -105,6 +105,18 @@ impl Repository for SqliteRepository {
         Ok(sqlx::query_as(sql::CHANNEL)
             .bind(tenant)
             .bind(kind.as_str())
+            .fetch_optional(self.readers())
+            .await?)
+    }
+
+    async fn channel_secret(
+        &self,
+        tenant: &str,
+        channel: &str,
+    ) -> Result<Option<SecretRow>, Error> {
+        Ok(sqlx::query_as(sql::CHANNEL_SECRET)
+            .bind(tenant)
+            .bind(channel)
             .fetch_optional(self.readers())
             .await?)
     }

@@ -10,6 +10,7 @@ statements! {
     AGGREGATE_DAYS = "aggregate_days";
     ANALYTICS = "analytics";
     CHANNEL = "channel";
+    CHANNEL_SECRET = "channel_secret";
     COLUMNS = "columns";
     CONVERSATION = "conversation";
     CREATE_CHANNEL = "create_channel";

@@ -9,6 +9,7 @@ mod operations;
 mod outages;
 mod schedules;
 mod secrets;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,6 +138,14 @@ impl Api {
 
     pub(crate) fn over(store: Arc<dyn Store>, request_timeout: Duration) -> Self {
         let client = Client::new(store).with_catalogue(kinds());
+        Self::of(client, request_timeout, |state| state)
+    }
+
+    fn of(
+        client: Client,
+        request_timeout: Duration,
+        change: impl FnOnce(ApiState) -> ApiState,
+    ) -> Self {
         let server = ServerOptions {
             bind: [127, 0, 0, 1].into(),
             port: 0,
@@ -151,7 +160,7 @@ impl Api {
         Self {
             client,
             metrics,
-            router: api::app(state),
+            router: api::app(change(state)),
         }
     }
 

@@ -1,0 +1,5 @@
+//! The doors by which chat messages come in, and how each becomes the job that answers it.
+//!
+//! A message is taken in once it is durable as a job, and only then is whoever brought it told so.
+
+pub mod meta;
