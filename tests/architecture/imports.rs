@@ -174,7 +174,7 @@ impl Seam {
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         let elsewhere = path.first().is_some_and(|krate| krate == self.krate)
-            && !self.files.iter().any(|place| admits(&place));
+            && !self.files.iter().any(|place| admits(place));
         elsewhere.then(|| format!("only [{}] may, {}", self.files.join(", "), self.why))
     }
 }
