@@ -175,12 +175,12 @@ async fn slots_and_drains_are_orders_for_every_process() {
     ];
     assert_eq!(told, expected);
     let next = log["next"].as_i64().unwrap();
-    let rest = api
+    let older = api
         .get(&format!("/v1/audit?limit=3&cursor={next}"))
         .await
         .json();
-    assert_eq!(rest["entries"].as_array().unwrap().len(), 1);
-    assert_eq!(rest["next"], json!(null));
+    assert_eq!(older["entries"].as_array().unwrap().len(), 1);
+    assert_eq!(older["next"], json!(null));
     let wrong = api.get("/v1/audit?limit=0").await;
     assert_eq!(
         (wrong.status, &wrong.json()["field"]),
