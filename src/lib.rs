@@ -4,6 +4,7 @@ pub mod api;
 pub mod cli;
 pub mod compose;
 pub mod config;
+pub mod import;
 pub mod ingress;
 pub mod jobs;
 pub mod platform;

@@ -173,6 +173,12 @@ const ROOMS: &[Room] = &[
         never: &[MEMORY, POSTGRES, SQLITE, NO_SQL],
         crates: &[],
     },
+    Room {
+        place: "src/import",
+        may: &["windlass::engine", "windlass::model"],
+        never: &[NO_STORE],
+        crates: &[],
+    },
     // These put the others together.
     Room {
         place: "src/config",
@@ -202,6 +208,7 @@ const ROOMS: &[Room] = &[
             "windlass::store",
             "metachat_jobs::compose",
             "metachat_jobs::config",
+            "metachat_jobs::import",
             "metachat_jobs::platform",
             "metachat_jobs::telemetry",
         ],
@@ -239,7 +246,12 @@ const MOST_LINES: usize = 600;
 const MOST_LINES_IN_TESTS: usize = 900;
 const LONG_FILES: &[LongFile] = &[];
 
-const DIALECTS: &[Dialects] = &[STORE, PLATFORM];
+const DIALECTS: &[Dialects] = &[STORE, PLATFORM, IMPORT];
+
+const IMPORT: Dialects = Dialects {
+    place: "src/import",
+    only: &[],
+};
 
 const STORE: Dialects = Dialects {
     place: "crates/windlass/src/store",

@@ -14,6 +14,7 @@ mod doctor;
 mod drain;
 mod enqueue;
 mod failure;
+mod import;
 mod keys;
 mod list;
 mod migrate;
@@ -109,6 +110,9 @@ pub enum Command {
     /// Count what is sealed with which key, and retire a key
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Move jobs here out of another job system
+    #[command(subcommand)]
+    Import(import::Command),
     /// Bring the database's schema to this program's version
     Migrate,
     /// Check the settings, the database and what may go wrong
@@ -175,6 +179,7 @@ async fn dispatch(
         Command::Queues => queues::run(&client, printer).await,
         Command::Keys(command) => keys::run(&client, command, printer).await,
         Command::Schedules(command) => schedules::run(&client, command, printer).await,
+        Command::Import(command) => import::run(&client, command, printer).await,
         Command::Workers => workers::run(&client, printer).await,
         Command::Migrate => migrate::run(&database, printer).await,
         Command::Doctor => unreachable!("the doctor has been called before settings were read"),

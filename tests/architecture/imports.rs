@@ -173,8 +173,8 @@ impl Seam {
             let rest = file.strip_prefix(*place);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        let elsewhere = path.first().is_some_and(|krate| krate == self.krate)
-            && !self.files.iter().any(|place| admits(place));
+        let elsewhere =
+            path.first().is_some_and(|krate| krate == self.krate) && !self.files.iter().any(admits);
         elsewhere.then(|| format!("only [{}] may, {}", self.files.join(", "), self.why))
     }
 }
@@ -251,7 +251,10 @@ mod tests {
     ];
     const SEAMS: [Seam; 1] = [Seam {
         krate: "apalis",
-        files: &["crates/windlass/src/engine/backend.rs"],
+        files: &[
+            "crates/windlass/src/engine/backend.rs",
+            "crates/windlass/src/engine/stock",
+        ],
         why: "one seam",
     }];
 
@@ -281,6 +284,14 @@ mod tests {
               crates/windlass/src/model may import only []"
             ]
         );
+    }
+
+    #[test]
+    fn a_seam_may_be_a_folder_and_not_one_of_a_longer_name() {
+        let uses = "use apalis::layers::X;";
+        let at = |path: &str| check(&format!("crates/windlass/src/engine/{path}"), uses).len();
+        assert_eq!((at("stock/sink.rs"), at("stock/mod.rs")), (0, 0));
+        assert_eq!((at("stocks/sink.rs"), at("stock.rs")), (1, 1));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod api;
 mod cli;
 mod config;
+mod import;
 mod jobs;
 mod lines;
 mod log;

@@ -15,6 +15,10 @@ struct DataAtRest;
 #[doc = include_str!("../../../docs/guides/schedules.md")]
 struct SchedulesGuide;
 
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/apalis.md")]
+struct ComingFromApalis;
+
 pub mod db;
 pub mod engine;
 pub mod model;

@@ -1,0 +1,15 @@
+//! The statements, one per file in `sql/`.
+
+macro_rules! statements {
+    ($($name:ident = $file:literal;)+) => {
+        $(pub(super) const $name: &str = include_str!(concat!("sql/", $file, ".sql"));)+
+    };
+}
+
+statements! {
+    DONE = "done";
+    HOLD = "hold";
+    READ = "read";
+    RELEASE = "release";
+    WAITING = "waiting";
+}
