@@ -28,8 +28,8 @@ pub mod testing;
 
 pub use engine::apalis;
 pub use engine::{
-    Backoff, Client, Context, Engine, EngineOptions, EnqueueError, Job, JobOptions, Outcome,
-    Registry, permanent, retry_after, wait_for,
+    Awaited, Backoff, Client, Context, Engine, EngineOptions, EnqueueError, Job, JobOptions,
+    Outcome, Registry, permanent, retry_after, wait_for,
 };
 pub use model::{JobId, JobRecord, Json, NewJob, State, Timestamp};
 pub use store::Store;

@@ -13,13 +13,15 @@ use metrics::{
 use tracing::{debug, error, info, warn};
 
 use crate::model::{
-    AttemptOutcome, ClaimedJob, Enqueued, JobId, NewJob, Origin, QueueStats, Schedule, Skip,
-    TickOutcome, Timestamp,
+    AttemptOutcome, ClaimedJob, Enqueued, FlowId, JobId, NewFlow, NewJob, Origin, QueueStats,
+    Schedule, Skip, TickOutcome, Timestamp,
 };
-use crate::store::{Changed, Fired, Rescued};
+use crate::store::{Changed, Fired, FlowChanged, Rescued, Started};
 
 /// Jobs made durable, by kind and queue.
 pub const ENQUEUED: &str = "jobs_enqueued_total";
+/// Flows started.
+pub const FLOWS: &str = "jobs_flows_started_total";
 /// Attempts that ended, by kind, queue and outcome.
 pub const ATTEMPTS: &str = "jobs_attempts_total";
 /// How long attempts ran, by kind and queue, in seconds.
@@ -56,6 +58,7 @@ pub const OUTAGE: &str = "jobs_store_outage";
 /// Tells the exporter what each metric means. Call once, after it is installed.
 pub fn describe() {
     describe_counter!(ENQUEUED, "Jobs made durable");
+    describe_counter!(FLOWS, "Flows started");
     describe_counter!(ATTEMPTS, "Attempts that ended");
     describe_histogram!(RUN, Unit::Seconds, "How long attempts ran");
     describe_histogram!(
@@ -197,6 +200,20 @@ pub(crate) fn pruned(jobs: u64) {
         counter!(PRUNED).increment(jobs);
         info!(jobs, "finished jobs deleted by retention");
     }
+}
+
+/// A flow was started, or was there already.
+pub(crate) fn flow_started(flow: &NewFlow, started: Started) {
+    if started == Started::Started {
+        counter!(FLOWS).increment(1);
+    }
+    let steps = flow.steps.len();
+    info!(flow = %flow.id, name = flow.name, steps, ?started, "flow");
+}
+
+/// An operator wished something of a flow.
+pub(crate) fn flow_operated(wish: &'static str, flow: FlowId, changed: &FlowChanged) {
+    info!(%flow, wish, ?changed, "operator");
 }
 
 pub(crate) fn operated(verb: &'static str, id: JobId, changed: Changed) {

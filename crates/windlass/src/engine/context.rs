@@ -123,9 +123,18 @@ impl Attempt {
 
     /// A stored value of this job as it was given; `None` if it is stored as it was given.
     pub(super) fn open(&self, content: Content, json: &Json) -> Result<Option<Json>, OpenError> {
-        let job = &self.job;
+        self.open_of(content, &self.job.kind, json)
+    }
+
+    /// The same of another job of its tenant.
+    pub(super) fn open_of(
+        &self,
+        content: Content,
+        kind: &str,
+        json: &Json,
+    ) -> Result<Option<Json>, OpenError> {
         self.client
-            .open(content, &job.kind, job.tenant_id.as_deref(), json)
+            .open(content, kind, self.job.tenant_id.as_deref(), json)
     }
 }
 

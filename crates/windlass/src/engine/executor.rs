@@ -89,6 +89,14 @@ pub fn judge(
             AttemptOutcome::Snoozed,
             None,
         ),
+        Ok(Outcome::AwaitSignal { name, at_most }) => ended(
+            Verdict::Await {
+                signal: name,
+                until: now + at_most,
+            },
+            AttemptOutcome::Snoozed,
+            None,
+        ),
         Ok(Outcome::RetryAt(_)) if job.attempt >= job.max_attempts => {
             let error = AttemptError::new("asked to be retried, but has no attempts left");
             ended(Verdict::Dead, AttemptOutcome::Failed, Some(error))

@@ -137,6 +137,13 @@ pub enum Outcome {
     },
     /// Run again after this long; uses no attempt.
     Snooze(Duration),
+    /// Run again once a signal has come: see [`Outcome::await_signal`].
+    AwaitSignal {
+        /// Which.
+        name: String,
+        /// How long at most.
+        at_most: Duration,
+    },
     /// Run again at this time; uses the attempt.
     RetryAt(Timestamp),
     /// Stop for good: there is no longer a need.

@@ -300,6 +300,21 @@ impl NewJob {
     }
 }
 
+/// Checks the name and the payload of a signal.
+pub(crate) fn validate_signal(
+    name: &str,
+    payload: &Json,
+    limits: Limits,
+) -> Result<(), InvalidJob> {
+    text("signal", name, 128)?;
+    let (size, most) = (payload.as_str().len(), limits.max_args_bytes);
+    if size > most {
+        let problem = format!("{size} bytes are more than the limit of {most}; pass a reference");
+        return Err(InvalidJob::new("payload", problem));
+    }
+    Ok(())
+}
+
 /// A word that appears in metrics, URLs and configuration.
 pub(super) fn name(field: &'static str, value: &str, most: usize) -> Result<(), InvalidJob> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_-.:/".contains(c);

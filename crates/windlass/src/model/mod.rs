@@ -9,6 +9,7 @@ mod attempt;
 mod control;
 mod enqueue;
 mod filter;
+mod flow;
 mod id;
 mod job;
 mod json;
@@ -25,10 +26,16 @@ pub use allot::{
 };
 pub use attempt::{AttemptError, AttemptOutcome, AttemptRecord, MAX_ATTEMPT_RECORDS};
 pub use control::{Audit, AuditEntry, AuditFilter, Setting};
+pub(crate) use enqueue::validate_signal;
 pub use enqueue::{
     Conflict, Enqueued, Idempotency, InvalidJob, Limits, MAX_ENQUEUE, NewJob, RunAt, Unique,
 };
 pub use filter::{Cursor, Filter, InvalidCursor, Page};
+pub use flow::{
+    After, Cause, Edge, End, FlowFilter, FlowId, FlowRecord, FlowState, InvalidFlow, InvalidFlowId,
+    Link, MAX_EDGES, MAX_STEPS, NewFlow, NewStep, Parent, Retried, RetryRefused, Settled,
+    StepRecord, StepState, retry, settle,
+};
 pub use id::{InvalidId, JobId};
 pub use job::{ClaimedJob, JobRecord, QueueStats, WorkerRecord};
 pub use json::{InvalidJson, Json, MAX_DEPTH};
@@ -40,4 +47,4 @@ pub use schedule::{
 };
 pub use state::{Event, State, Transition, UnknownState};
 pub use time::{InvalidTimestamp, Timestamp};
-pub use verdict::{Finish, Lease, Recorded, Verdict};
+pub use verdict::{Finish, Lease, Recorded, Signal, Verdict};

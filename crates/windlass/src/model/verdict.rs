@@ -30,6 +30,13 @@ pub enum Verdict {
         /// When.
         until: Timestamp,
     },
+    /// Run again when a signal has come, or else at this time; the attempt is given back.
+    Await {
+        /// Which signal.
+        signal: String,
+        /// When at the latest.
+        until: Timestamp,
+    },
     /// Hand the job back, available at once and in its old place; the attempt is given back.
     Release,
     /// Stop for good.
@@ -72,6 +79,15 @@ impl Finish {
             error: None,
         }
     }
+}
+
+/// What a job knows of a signal.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signal {
+    /// What came with it; `None` if it has not come.
+    pub payload: Option<Json>,
+    /// Until when the job has waited, or waits, for it; `None` if it never has.
+    pub awaited_until: Option<Timestamp>,
 }
 
 /// Whether an outcome was written down.

@@ -38,7 +38,7 @@ pub use control::{
     SettingChanged,
 };
 pub use error::Error;
-pub use flows::Flows;
+pub use flows::{FlowChanged, Flows, Started};
 pub use governed::{Governed, Granted};
 pub use schedules::{Fire, Fired, Schedules};
 pub use schema::Schema;

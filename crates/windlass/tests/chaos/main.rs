@@ -5,8 +5,10 @@
 #![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
 
 mod database;
+mod flows;
 mod ordering;
 mod orders;
+mod server;
 mod worker;
 
 use std::process::ExitCode;
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
     let trials = trials![
         orders::orders_reach_every_process_within_a_second_on_postgres,
         orders::orders_reach_every_process_within_a_second_on_sqlite,
+        flows::a_fan_out_comes_together_once_on_postgres,
+        flows::a_fan_out_comes_together_once_on_sqlite,
         ordering::every_key_runs_strictly_in_order_on_postgres,
         ordering::every_key_runs_strictly_in_order_on_sqlite,
     ];

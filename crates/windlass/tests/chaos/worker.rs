@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use windlass::{Engine, EngineOptions, Registry};
 
 use crate::database::Database;
+use crate::flows::{Gather, Member};
 use crate::ordering::Ordered;
 use crate::orders::Linger;
 
@@ -59,7 +60,9 @@ pub(crate) async fn work(url: &str) {
     let database = Database::open(url);
     let registry = Registry::new(database.db.clone())
         .register::<Ordered>()
-        .register::<Linger>();
+        .register::<Linger>()
+        .register::<Member>()
+        .register::<Gather>();
     let options = EngineOptions {
         queues: vec![("default".to_owned(), 20)],
         lease: LEASE,

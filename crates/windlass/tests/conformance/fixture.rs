@@ -294,7 +294,7 @@ pub(crate) fn ended(lease: Lease, verdict: Verdict) -> Finish {
     let outcome = match &verdict {
         Verdict::Complete { .. } => AttemptOutcome::Completed,
         Verdict::Retry { .. } | Verdict::Dead => AttemptOutcome::Failed,
-        Verdict::Snooze { .. } => AttemptOutcome::Snoozed,
+        Verdict::Snooze { .. } | Verdict::Await { .. } => AttemptOutcome::Snoozed,
         Verdict::Release => AttemptOutcome::Released,
         Verdict::Cancel => AttemptOutcome::Cancelled,
     };

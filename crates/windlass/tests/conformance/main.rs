@@ -17,6 +17,9 @@ mod control;
 mod elect;
 mod enqueue;
 mod finish;
+mod flows;
+mod flows_any;
+mod flows_operate;
 mod governed;
 mod handles;
 mod heartbeat;
@@ -31,6 +34,7 @@ mod read;
 mod rescue;
 mod scheduler;
 mod schedules;
+mod signals;
 mod transactions;
 mod unique;
 mod wakes;
@@ -320,6 +324,46 @@ macro_rules! store_conformance {
                 a_lost_lease_keeps_nothing,
                 commits_with_the_callers_rows,
             }
+            flows {
+                a_step_waits_for_all_its_parents,
+                a_flow_tells_how_it_stands,
+                parents_hand_on_what_they_recorded,
+                a_failed_parent_cancels_what_needs_it,
+                callbacks_run_when_their_time_has_come,
+                callbacks_that_are_not_needed_are_skipped,
+                a_step_that_dies_of_crashes_has_failed,
+                an_operator_ends_a_step_like_any_other,
+                a_long_chain_falls_as_one,
+                a_step_keeps_its_own_time,
+                a_step_joins_its_line_when_it_may_run,
+                a_step_is_let_go_once_by_many_at_once,
+                the_same_flow_again_changes_nothing,
+                a_flow_starts_with_the_callers_rows,
+                a_step_finishes_with_the_callers_rows,
+                a_fan_out_of_ten_thousand_comes_together,
+            }
+            flows_operate {
+                cancel_ends_all_that_has_not,
+                retry_runs_what_failed_again,
+                retry_from_a_step_runs_all_after_it_again,
+                retry_says_why_it_cannot,
+                reviving_a_step_goes_on_with_its_flow,
+                retention_takes_no_result_that_is_needed,
+                retention_takes_flows_with_their_jobs,
+                flows_are_listed_newest_first,
+                steps_are_told_page_by_page,
+                nobody_touches_another_tenants_flow,
+            }
+            signals {
+                a_job_waits_for_its_signal,
+                a_signal_that_came_before_is_found_at_once,
+                a_wait_ends_at_its_very_microsecond,
+                a_late_signal_wakes_nothing_else,
+                only_an_unfinished_job_of_the_tenant_gets_one,
+                a_revived_job_starts_without,
+                upkeep_forgets_those_of_finished_jobs,
+                a_signal_that_meets_the_wait_is_never_missed,
+            }
             transactions {
                 a_job_commits_with_the_callers_rows,
                 a_rolled_back_enqueue_leaves_nothing,
@@ -387,6 +431,11 @@ macro_rules! store_conformance {
             #[test]
             fn any_sequence_of_operations_agrees_with_memory() {
                 crate::model::any_sequence_of_operations_agrees_with_memory::<$backend>();
+            }
+
+            #[test]
+            fn any_flow_runs_by_the_rules() {
+                crate::flows_any::any_flow_runs_by_the_rules::<$backend>();
             }
 
             $(mod $group {

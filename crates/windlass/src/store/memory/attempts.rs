@@ -63,7 +63,13 @@ impl Data {
         Recorded::Yes
     }
 
-    pub(super) fn finish(&mut self, finish: &Finish, now: Timestamp) -> Recorded {
+    pub(super) fn finish_all(&mut self, finishes: &[Finish], now: Timestamp) -> Vec<Recorded> {
+        let recorded = finishes.iter().map(|f| self.finish(f, now)).collect();
+        self.steps_ended(finishes.iter().map(|finish| finish.lease.job), now);
+        recorded
+    }
+
+    fn finish(&mut self, finish: &Finish, now: Timestamp) -> Recorded {
         if self.held(finish.lease).is_none() {
             return Recorded::LeaseLost;
         }
@@ -75,19 +81,27 @@ impl Data {
             end_lease(job);
             apply(job, &finish.verdict, asked_to_stop, now);
         });
+        let waits = self.jobs.get(finish.lease.job).map(|job| job.state) == Some(State::Scheduled);
+        if let (true, Verdict::Await { signal, until }) = (waits, &finish.verdict) {
+            self.await_signal(finish.lease.job, signal, *until, now);
+        }
         Recorded::Yes
     }
 
     pub(super) fn rescue(&mut self, rescue: Rescue, now: Timestamp) -> Vec<Rescued> {
         let expired = self.jobs.expired(now);
         let lost: Vec<JobId> = expired.take(rescue.limit as usize).collect();
-        lost.into_iter()
+        let rescued = lost
+            .iter()
             .filter_map(|id| {
+                let id = *id;
                 self.jobs
                     .change(id, now, |job| take_back(job, rescue.max_crashes, now));
                 self.jobs.get(id).map(rescued)
             })
-            .collect()
+            .collect();
+        self.steps_ended(lost, now);
+        rescued
     }
 
     pub(super) fn held(&self, lease: Lease) -> Option<&JobRecord> {
@@ -104,11 +118,19 @@ pub(super) fn end(job: &mut JobRecord, state: State, now: Timestamp) {
 
 /// A job that was asked to stop does not come back: it is cancelled instead.
 fn apply(job: &mut JobRecord, verdict: &Verdict, asked_to_stop: bool, now: Timestamp) {
-    if matches!(verdict, Verdict::Snooze { .. } | Verdict::Release) {
+    if matches!(
+        verdict,
+        Verdict::Snooze { .. } | Verdict::Await { .. } | Verdict::Release
+    ) {
         job.attempt -= 1;
     }
     match verdict {
-        Verdict::Retry { .. } | Verdict::Snooze { .. } | Verdict::Release if asked_to_stop => {
+        Verdict::Retry { .. }
+        | Verdict::Snooze { .. }
+        | Verdict::Await { .. }
+        | Verdict::Release
+            if asked_to_stop =>
+        {
             end(job, State::Cancelled, now);
         }
         Verdict::Complete { result } => {
@@ -119,7 +141,7 @@ fn apply(job: &mut JobRecord, verdict: &Verdict, asked_to_stop: bool, now: Times
             job.state = State::Retryable;
             job.run_at = *at;
         }
-        Verdict::Snooze { until } => {
+        Verdict::Snooze { until } | Verdict::Await { until, .. } => {
             job.state = State::Scheduled;
             job.run_at = *until;
         }

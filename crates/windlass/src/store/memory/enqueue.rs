@@ -152,7 +152,7 @@ pub(super) fn key_of(job: &JobRecord) -> Option<UniqueKey> {
     Some((job.kind.clone(), job.tenant_id.clone(), key))
 }
 
-fn record(job: &NewJob, now: Timestamp) -> JobRecord {
+pub(super) fn record(job: &NewJob, now: Timestamp) -> JobRecord {
     let run_at = job.run_at.resolve(now);
     JobRecord {
         id: job.id,

@@ -47,6 +47,11 @@ impl Jobs {
         } else {
             unblocked(job.run_at, now)
         };
+        self.insert_as(job, now);
+    }
+
+    /// Adds a job in the state it has.
+    pub(super) fn insert_as(&mut self, job: JobRecord, now: Timestamp) {
         self.note_if_due(&job, now);
         self.index(&job);
         self.all.insert(job.id, job);

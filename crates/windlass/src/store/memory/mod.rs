@@ -8,7 +8,7 @@
 //! - `enqueue`: duplicates, unique and idempotency keys
 //! - `attempts`: claim, heartbeat, finish, rescue
 //! - `governed`: claims that go by limits and turns
-//! - `flows`: what outlives an attempt
+//! - `flows`, `signals`: what outlives an attempt, and what ties jobs together
 //! - `operate`: what operators and retention do
 //! - `read`: what anyone may look at
 //! - `processes`: who works, and who leads
@@ -28,7 +28,7 @@ use super::{
 use crate::db;
 use crate::model::{
     Buckets, ClaimedJob, Enqueued, Filter, Finish, JobId, JobRecord, Json, Lease, NewJob, Page,
-    QueueStats, Recorded, Timestamp, WorkerRecord,
+    QueueStats, Recorded, Signal, Timestamp, WorkerRecord,
 };
 
 mod at_rest;
@@ -43,6 +43,7 @@ mod operate;
 mod processes;
 mod read;
 mod schedules;
+mod signals;
 
 pub use clock::ManualClock;
 use control::Controls;
@@ -74,6 +75,8 @@ struct Data {
     timetable: Timetable,
     controls: Controls,
     checkpoints: HashMap<JobId, Json>,
+    flows: flows::Book,
+    signals: HashMap<(JobId, String), Signal>,
 }
 
 impl MemoryStore {
@@ -208,9 +211,7 @@ impl Store for MemoryStore {
         finishes: &[Finish],
         now: Option<Timestamp>,
     ) -> Result<Vec<Recorded>, Error> {
-        Ok(self.at(now, |data, now| {
-            finishes.iter().map(|f| data.finish(f, now)).collect()
-        }))
+        Ok(self.at(now, |data, now| data.finish_all(finishes, now)))
     }
 
     async fn finish_in(
@@ -268,7 +269,10 @@ impl Store for MemoryStore {
     }
 
     async fn maintain(&self, now: Option<Timestamp>) -> Result<(), Error> {
-        self.at(now, Data::drop_expired_keys);
+        self.at(now, |data, now| {
+            data.drop_expired_keys(now);
+            data.sweep_signals();
+        });
         Ok(())
     }
 

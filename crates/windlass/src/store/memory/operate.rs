@@ -22,6 +22,7 @@ impl Data {
             }
             Transition::To(state) => {
                 self.jobs.change(id, now, |job| end(job, state, now));
+                self.steps_ended([id], now);
                 Changed::Done
             }
         }
@@ -34,6 +35,7 @@ impl Data {
         match job.state.on(Event::Discard) {
             Transition::To(state) if job.state != State::Running => {
                 self.jobs.change(id, now, |job| end(job, state, now));
+                self.steps_ended([id], now);
                 Changed::Done
             }
             // Only a running job itself may ask to be set aside.
@@ -48,8 +50,12 @@ impl Data {
         let Transition::To(state) = job.state.on(Event::Requeue) else {
             return Changed::Refused(job.state);
         };
-        if job.state.is_finished() {
-            return self.revive(id, now);
+        let job_state = job.state;
+        if job_state.is_finished() {
+            return match self.flows.place_of(id) {
+                Some((flow, name)) => self.retry_step(flow, &name, job_state, now),
+                None => self.revive(id, now),
+            };
         }
         self.jobs.change(id, now, |job| {
             job.state = state;
@@ -71,7 +77,9 @@ impl Data {
         for (_, id) in &over {
             self.jobs.remove(*id);
             self.checkpoints.remove(id);
+            self.signals.retain(|(job, _), _| job != id);
         }
+        self.prune_flows(prune, now);
         self.drop_expired_keys(now);
         over.len() as u64
     }
@@ -102,7 +110,7 @@ impl Data {
             job.result = None;
             job.progress = None;
         });
-        self.checkpoints.remove(&id);
+        self.forget_notes(id);
         Changed::Done
     }
 

@@ -20,7 +20,7 @@ use crate::model::{Enqueued, JobId, NewJob, RunAt, Timestamp};
 const COPY_FROM: usize = 100;
 
 /// Jobs are inserted in parts of about so many bytes of args: no value may reach a gigabyte.
-const PART_BYTES: usize = 32 * 1024 * 1024;
+pub(super) const PART_BYTES: usize = 32 * 1024 * 1024;
 
 impl Shared {
     pub(super) async fn enqueue(
@@ -291,7 +291,7 @@ fn unique_key(job: &NewJob) -> Option<&str> {
 }
 
 /// When it is due: a time, or microseconds from now, or neither.
-fn due(run_at: RunAt) -> (Option<Time>, Option<i64>) {
+pub(super) fn due(run_at: RunAt) -> (Option<Time>, Option<i64>) {
     match run_at {
         RunAt::Now => (None, None),
         RunAt::In(delay) => (None, Some(rows::micros(delay))),
@@ -300,7 +300,7 @@ fn due(run_at: RunAt) -> (Option<Time>, Option<i64>) {
 }
 
 /// Tags as the text of a PostgreSQL array: an array of arrays of different lengths cannot be sent.
-fn tags(tags: &[String]) -> Option<String> {
+pub(super) fn tags(tags: &[String]) -> Option<String> {
     if tags.is_empty() {
         return None;
     }

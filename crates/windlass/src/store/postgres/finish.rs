@@ -1,7 +1,7 @@
 //! How attempts end.
 //!
 //! A batch of successes is one statement that commits by itself. Ordered jobs need their line's lock
-//! first, so they, and batches with other verdicts, take a transaction.
+//! first, and steps that of their flow: they, and batches with other verdicts, take a transaction.
 
 use std::collections::HashSet;
 
@@ -12,9 +12,10 @@ use uuid::Uuid;
 use super::lane::{run, transaction};
 use super::lines::{self, Freed, Line};
 use super::rows::{self, Time};
-use super::{Error, Shared, keys, sql};
+use super::steps::{self, Ended, Steps};
+use super::{Error, Shared, keys, signals, sql};
 use crate::db;
-use crate::model::{Finish, Lease, MAX_ATTEMPT_RECORDS, Recorded, Timestamp, Verdict};
+use crate::model::{End, Finish, Lease, MAX_ATTEMPT_RECORDS, Recorded, Timestamp, Verdict};
 
 /// A batch, split by what becomes of the jobs.
 #[derive(Debug, Default)]
@@ -114,7 +115,10 @@ impl<'a> Batch<'a> {
         for finish in finishes.iter().filter(|finish| seen.insert(finish.lease)) {
             match finish.verdict {
                 Verdict::Complete { .. } => batch.completed.push(finish),
-                Verdict::Retry { .. } | Verdict::Snooze { .. } | Verdict::Release => {
+                Verdict::Retry { .. }
+                | Verdict::Snooze { .. }
+                | Verdict::Await { .. }
+                | Verdict::Release => {
                     batch.put_back.push(finish);
                 }
                 Verdict::Cancel | Verdict::Dead => batch.set_aside.push(finish),
@@ -136,6 +140,27 @@ impl<'a> Batch<'a> {
         self.set_aside.clear();
         self.put_back
             .retain(|finish| !written.leases.contains(&finish.lease));
+    }
+
+    /// The steps of flows that have ended by it.
+    fn ended(&self, steps: &Steps, written: &HashSet<Lease>) -> Vec<Ended> {
+        self.completed
+            .iter()
+            .chain(&self.set_aside)
+            .filter(|finish| steps.contains_key(&finish.lease.job))
+            .filter(|finish| written.contains(&finish.lease))
+            .map(|finish| {
+                let (end, result) = match &finish.verdict {
+                    Verdict::Complete { result } => (End::Completed, result.as_ref()),
+                    Verdict::Cancel => (End::Cancelled, None),
+                    _ => (End::Dead, None),
+                };
+                Ended {
+                    result: result.map(|result| result.as_str().to_owned()),
+                    ..Ended::new(finish.lease.job, end)
+                }
+            })
+            .collect()
     }
 
     fn is_plain(&self) -> bool {
@@ -173,14 +198,21 @@ async fn write(
         .chain(&batch.set_aside)
         .map(|finish| finish.lease.job.as_uuid())
         .collect();
-    if !ending.is_empty() {
-        lines::lock(connection, &ending).await?;
-    }
+    let steps = if ending.is_empty() {
+        Steps::new()
+    } else {
+        steps::lock(connection, &ending).await?
+    };
     complete(connection, &batch.completed, true, now, &mut written).await?;
     put_back(connection, &batch.put_back, now, &mut written).await?;
+    let come = signals::wait(connection, &batch.put_back, &written.leases, now).await?;
+    written.freed.extend(come);
     set_aside(connection, &batch.set_aside, false, now, &mut written).await?;
     let next = lines::hand_on(connection, &written.lines, now).await?;
     written.freed.extend(next);
+    let ended = batch.ended(&steps, &written.leases);
+    let released = steps::ended(connection, &ended, now).await?;
+    written.freed.extend(released);
     release(connection, &written).await?;
     Ok(written)
 }
@@ -193,9 +225,18 @@ async fn grant(
 ) -> Result<Written, Error> {
     let mut written = Written::default();
     let (ids, _) = leases(&batch.put_back);
-    lines::lock(connection, &ids).await?;
+    let steps = steps::lock(connection, &ids).await?;
     set_aside(connection, &batch.put_back, true, now, &mut written).await?;
     written.freed = lines::hand_on(connection, &written.lines, now).await?;
+    let ended: Vec<Ended> = batch
+        .put_back
+        .iter()
+        .filter(|finish| steps.contains_key(&finish.lease.job))
+        .filter(|finish| written.leases.contains(&finish.lease))
+        .map(|finish| Ended::new(finish.lease.job, End::Cancelled))
+        .collect();
+    let released = steps::ended(connection, &ended, now).await?;
+    written.freed.extend(released);
     release(connection, &written).await?;
     Ok(written)
 }
@@ -267,7 +308,7 @@ async fn set_aside(
 /// How many attempts such an end gives back.
 const fn given_back(finish: &Finish) -> i16 {
     match finish.verdict {
-        Verdict::Snooze { .. } | Verdict::Release => 1,
+        Verdict::Snooze { .. } | Verdict::Await { .. } | Verdict::Release => 1,
         _ => 0,
     }
 }
@@ -286,7 +327,7 @@ async fn put_back(
     for finish in finishes {
         let (state, time) = match finish.verdict {
             Verdict::Retry { at } => ("retryable", Some(at)),
-            Verdict::Snooze { until } => ("scheduled", Some(until)),
+            Verdict::Snooze { until } | Verdict::Await { until, .. } => ("scheduled", Some(until)),
             _ => ("available", None),
         };
         states.push(state);

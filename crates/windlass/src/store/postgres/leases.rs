@@ -5,8 +5,11 @@ use uuid::Uuid;
 
 use super::lane::{run, transaction};
 use super::lines::{self, Line};
+use super::steps::{self, Ended};
 use super::{Error, Shared, rows, sql};
-use crate::model::{AttemptError, Json, Lease, MAX_ATTEMPT_RECORDS, Recorded, State, Timestamp};
+use crate::model::{
+    AttemptError, End, Json, Lease, MAX_ATTEMPT_RECORDS, Recorded, State, Timestamp,
+};
 use crate::store::{Beat, Heartbeat, Rescue, Rescued};
 
 impl Shared {
@@ -65,10 +68,16 @@ impl Shared {
             return Ok(Vec::new());
         }
         let (rescued, freed) = transaction!(self.leases, |connection| {
-            lines::lock(connection, &expired).await?;
+            let flows = steps::lock(connection, &expired).await?;
             let (rescued, mut freed, ended) = take_back(connection, &expired, rescue).await?;
             let now = rescue.now.map(rows::time);
-            freed.extend(lines::hand_on(connection, &ended, now).await?);
+            freed.extend(lines::hand_on(connection, &ended.lines, now).await?);
+            let steps: Vec<Ended> = ended
+                .jobs
+                .into_iter()
+                .filter(|step| flows.contains_key(&step.job))
+                .collect();
+            freed.extend(steps::ended(connection, &steps, now).await?);
             Ok((rescued, freed))
         })?;
         self.freed(&freed);
@@ -89,8 +98,14 @@ impl Shared {
     }
 }
 
-/// What was rescued, what of it may be claimed again, and the lines of what was ended.
-type TakenBack = (Vec<Rescued>, Vec<lines::Freed>, Vec<Line>);
+/// What was rescued, what of it may be claimed again, and what was ended.
+type TakenBack = (Vec<Rescued>, Vec<lines::Freed>, SetAside);
+
+#[derive(Debug, Default)]
+struct SetAside {
+    jobs: Vec<Ended>,
+    lines: Vec<Line>,
+}
 
 async fn take_back(
     connection: &mut PgConnection,
@@ -107,13 +122,14 @@ async fn take_back(
         .bind(i32::try_from(MAX_ATTEMPT_RECORDS).unwrap_or(i32::MAX))
         .fetch_all(connection)
         .await?;
-    let (mut rescued, mut freed, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rescued, mut freed, mut ended) = (Vec::new(), Vec::new(), SetAside::default());
     for row in &rows {
         let (queue, state): (String, State) = (row.try_get(2)?, rows::state(row, 7)?);
         let run_at: Timestamp = rows::timestamp(row, 4)?;
-        if state.is_finished() {
+        if let Some(end) = End::of(state) {
+            ended.jobs.push(Ended::new(rows::id(row, 0)?, end));
             if let Some(key) = row.try_get(9)? {
-                ended.push((row.try_get(8)?, key));
+                ended.lines.push((row.try_get(8)?, key));
             }
         } else {
             freed.push(lines::Freed {

@@ -30,13 +30,14 @@ pub(super) struct Freed {
 /// Tenant and ordering key.
 pub(super) type Line = (Option<String>, String);
 
-/// Locks the lines of those of the jobs that are ordered.
-pub(super) async fn lock(connection: &mut PgConnection, jobs: &[Uuid]) -> Result<(), Error> {
-    sqlx::query(sql::LOCK_LINES)
+/// Locks the lines of those of the jobs that are ordered, and those that their flows may let others
+/// join; says whether any of the jobs is a step of a flow.
+pub(super) async fn lock(connection: &mut PgConnection, jobs: &[Uuid]) -> Result<bool, Error> {
+    let row = sqlx::query(sql::LOCK_LINES)
         .bind(jobs)
-        .execute(connection)
+        .fetch_one(connection)
         .await?;
-    Ok(())
+    Ok(row.try_get(0)?)
 }
 
 /// Locks lines by name.

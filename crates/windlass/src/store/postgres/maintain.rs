@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use sqlx::{PgConnection, Row};
+use uuid::Uuid;
 
 use super::lane::{run, transaction};
 use super::rows::Time;
@@ -40,6 +41,7 @@ impl Shared {
                 .execute(connection)
                 .await?)
         })?;
+        self.prune_flows(prune, now).await?;
         Ok(deleted.rows_affected() + dropped)
     }
 
@@ -65,6 +67,7 @@ impl Shared {
         self.expire_keys(now).await?;
         self.sweep_keys().await?;
         self.drop_buckets(now).await?;
+        self.sweep_signals().await?;
         self.repair_lines(now).await
     }
 
@@ -128,6 +131,29 @@ impl Shared {
                 .await?;
             Ok(())
         })
+    }
+
+    /// Deletes signals of jobs that have finished. Goes on where the last call stopped.
+    async fn sweep_signals(&self) -> Result<(), Error> {
+        let from = *self.swept_signals();
+        let next = run!(self.upkeep, |connection| {
+            let row = sqlx::query(sql::SWEEP_SIGNALS)
+                .bind(from)
+                .bind(BATCH)
+                .fetch_one(connection)
+                .await?;
+            let whole: i64 = row.try_get(0)?;
+            let last: Option<Uuid> = row.try_get(1)?;
+            Ok(last.filter(|_| whole == BATCH))
+        })?;
+        *self.swept_signals() = next.unwrap_or_default();
+        Ok(())
+    }
+
+    fn swept_signals(&self) -> std::sync::MutexGuard<'_, Uuid> {
+        self.swept_signals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets the head go of every line that has none.

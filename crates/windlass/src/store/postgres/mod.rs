@@ -8,7 +8,7 @@
 //! - `claim`, `positions`: who gets what, without ever walking dead rows
 //! - `finish`, `leases`: how attempts end, or go on
 //! - `governed`: claims that go by limits and turns
-//! - `flows`: what outlives an attempt
+//! - `flows`, `start`, `steps`, `signals`: what outlives an attempt, and what ties jobs together
 //! - `lines`: ordering keys
 //! - `operate`, `read`, `processes`: operators, readers, workers and leaders
 //! - `control`: settings and the audit log
@@ -16,7 +16,7 @@
 //! - `notify`, `listen`: wake-ups
 //!
 //! Locks are taken in one order everywhere, so that no two of our own transactions wait for each
-//! other: unique keys (by key), lines (by number), jobs (by id). Where a row may be locked by someone
+//! other: unique keys (by key), lines (by number), flows (by id), jobs (by id). Where a row may be locked by someone
 //! who holds nothing else, `skip locked` leaves it alone.
 
 use std::collections::BTreeSet;
@@ -61,7 +61,10 @@ mod rows;
 mod schedules;
 mod schema;
 mod sent;
+mod signals;
 mod sql;
+mod start;
+mod steps;
 
 use governed::GovernedQueues;
 use lane::Lane;
@@ -148,6 +151,8 @@ struct Shared {
     partitions_ahead: i32,
     /// The unique key up to which leftovers have been swept.
     swept: Mutex<String>,
+    /// The job up to which signals have been swept.
+    swept_signals: Mutex<uuid::Uuid>,
     /// Ends the tasks when the store is dropped.
     _running: DropGuard,
 }
@@ -206,6 +211,7 @@ impl PgStore {
             hears,
             partitions_ahead: options.partitions_ahead.into(),
             swept: Mutex::default(),
+            swept_signals: Mutex::default(),
             _running: stop.drop_guard(),
         };
         let db = Postgres::new(

@@ -8,8 +8,9 @@ use uuid::Uuid;
 use super::lane::transaction;
 use super::lines::{self, Freed, Line};
 use super::rows::{self, Time};
-use super::{Error, Shared, control, flows, keys, sql};
-use crate::model::{Event, JobId, Recorded, State, Timestamp, Transition};
+use super::steps::{self, Ended, Steps};
+use super::{Error, Shared, control, flows, keys, signals, sql};
+use crate::model::{End, Event, JobId, Recorded, State, Timestamp, Transition};
 use crate::store::control::Operated;
 use crate::store::{Changed, Operate, Operation};
 
@@ -58,13 +59,15 @@ async fn operate_in(
     ids: &[JobId],
 ) -> Result<(Vec<Operated>, Vec<Freed>), Error> {
     let now = operate.now.map(rows::time);
-    if operate.operation != Operation::Requeue {
+    let steps = if operate.operation == Operation::Requeue {
+        Steps::new()
+    } else {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
-        lines::lock(connection, &ids).await?;
-    }
+        steps::lock(connection, &ids).await?
+    };
     let (mut operated, mut freed) = (Vec::with_capacity(ids.len()), Vec::new());
     for id in ids {
-        operated.push(change(connection, operate, *id, &mut freed).await?);
+        operated.push(change(connection, operate, *id, &steps, &mut freed).await?);
     }
     if let Some((lease, note)) = operate.checkpoint
         && flows::checkpoint(connection, lease, note).await? == Recorded::LeaseLost
@@ -81,6 +84,7 @@ async fn change(
     connection: &mut PgConnection,
     operate: &Operate<'_>,
     id: JobId,
+    steps: &Steps,
     freed: &mut Vec<Freed>,
 ) -> Result<Operated, Error> {
     let (tenant, now) = (operate.tenant, operate.now);
@@ -106,9 +110,9 @@ async fn change(
         (Operation::Cancel, Some((state, _))) => {
             end(
                 connection,
-                Event::Cancel,
+                (Event::Cancel, state),
                 id,
-                state,
+                steps,
                 now.map(rows::time),
                 freed,
             )
@@ -117,9 +121,9 @@ async fn change(
         (Operation::Discard, Some((state, _))) => {
             end(
                 connection,
-                Event::Discard,
+                (Event::Discard, state),
                 id,
-                state,
+                steps,
                 now.map(rows::time),
                 freed,
             )
@@ -147,10 +151,10 @@ pub(super) async fn end_in(
     tenant: Option<&str>,
     now: Option<Time>,
 ) -> Result<(Changed, Vec<Freed>), Error> {
-    lines::lock(connection, &[id.as_uuid()]).await?;
+    let steps = steps::lock(connection, &[id.as_uuid()]).await?;
     let mut freed = Vec::new();
     let changed = match unfinished(connection, id, tenant).await? {
-        Some((state, _)) => end(connection, event, id, state, now, &mut freed).await?,
+        Some((state, _)) => end(connection, (event, state), id, &steps, now, &mut freed).await?,
         None => finished(connection, id, tenant)
             .await?
             .map_or(Changed::NotFound, |(state, _)| Changed::Refused(state)),
@@ -161,9 +165,9 @@ pub(super) async fn end_in(
 /// Cancels or discards an unfinished job, whose line is locked.
 async fn end(
     connection: &mut PgConnection,
-    event: Event,
+    (event, state): (Event, State),
     id: JobId,
-    state: State,
+    steps: &Steps,
     now: Option<Time>,
     freed: &mut Vec<Freed>,
 ) -> Result<Changed, Error> {
@@ -176,6 +180,9 @@ async fn end(
         Transition::To(end) if state != State::Running => {
             let line = end_unstarted(connection, id, end, now).await?;
             freed.extend(lines::hand_on(connection, &line, now).await?);
+            let step = End::of(end).filter(|_| steps.contains_key(&id));
+            let step = step.map(|end| Ended::new(id, end));
+            freed.extend(steps::ended(connection, step.as_slice(), now).await?);
             Ok(Changed::Done)
         }
         _ => Ok(Changed::Refused(state)),
@@ -183,10 +190,10 @@ async fn end(
 }
 
 /// How a job is: its state and its tenant.
-type Was = (State, Option<String>);
+pub(super) type Was = (State, Option<String>);
 
 /// An unfinished job, locked.
-async fn unfinished(
+pub(super) async fn unfinished(
     connection: &mut PgConnection,
     id: JobId,
     tenant: Option<&str>,
@@ -201,7 +208,7 @@ async fn unfinished(
 }
 
 /// A finished job, locked.
-async fn finished(
+pub(super) async fn finished(
     connection: &mut PgConnection,
     id: JobId,
     tenant: Option<&str>,
@@ -252,23 +259,28 @@ async fn revive(
     id: JobId,
     tenant: Option<&str>,
     now: Option<Timestamp>,
-) -> Result<(Changed, Option<Freed>), Error> {
+) -> Result<(Changed, Vec<Freed>), Error> {
     let finished = sqlx::query(sql::LOCK_FINISHED)
         .bind(id.as_uuid())
         .bind(tenant)
         .fetch_optional(&mut *connection)
         .await?;
     let Some(row) = finished else {
-        return Ok((Changed::NotFound, None));
+        return Ok((Changed::NotFound, Vec::new()));
     };
+    let state = rows::state(&row, 0)?;
+    if let Some(revived) = flows::revive_step(connection, id, state, now).await? {
+        return Ok(revived);
+    }
+    signals::drop_of(connection, &[id.as_uuid()]).await?;
     if let Some(key) = row.try_get(3)? {
         let scope = keys::scope(row.try_get(1)?, row.try_get(2)?, key);
         if let Some(holder) = keys::retake(connection, scope, id, now).await? {
-            return Ok((Changed::Held(holder), None));
+            return Ok((Changed::Held(holder), Vec::new()));
         }
     }
     let freed = requeue(connection, sql::REVIVE, id, now).await?;
-    Ok((Changed::Done, freed))
+    Ok((Changed::Done, freed.into_iter().collect()))
 }
 
 async fn requeue(

@@ -73,7 +73,7 @@ async fn enqueue_plain(
     Ok((vec![answer], woken))
 }
 
-async fn enqueue_all(
+pub(super) async fn enqueue_all(
     connection: &mut SqliteConnection,
     jobs: &[NewJob],
     now: Timestamp,

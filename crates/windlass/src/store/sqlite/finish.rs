@@ -106,6 +106,7 @@ async fn record(
     let plain = fence.running.is_empty() && fence.lost.is_empty();
     let mut outcomes = Outcomes {
         keyed: fence.keyed,
+        steps: std::mem::take(&mut fence.steps),
         ..Outcomes::default()
     };
     let mut seen = HashSet::with_capacity(finishes.len());
@@ -137,6 +138,8 @@ struct Fence {
     running: HashMap<usize, Running>,
     /// Whether any held job is in a line or has a unique key.
     keyed: bool,
+    /// Held jobs that are steps of flows.
+    steps: HashSet<JobId>,
 }
 
 #[derive(Debug)]
@@ -159,9 +162,12 @@ impl Fence {
             .await?;
         let mut fence = Self::default();
         for row in &rows {
-            let place = rows::number(row, "place")?;
+            let place: usize = rows::number(row, "place")?;
             if row.try_get("held")? {
                 fence.keyed |= row.try_get::<bool, _>("keyed")?;
+                if row.try_get("step")? {
+                    fence.steps.insert(finishes[place].lease.job);
+                }
                 fence.running.insert(place, running(row)?);
             } else {
                 fence.lost.insert(place);
@@ -183,10 +189,15 @@ impl Outcomes<'_> {
     /// Everything but a completion.
     fn add(&mut self, finish: &Finish, running: Running, now: Timestamp) -> Result<(), Error> {
         let number = running.attempt.number;
-        let (state, run_at, attempt) = match finish.verdict {
+        let (state, run_at, attempt) = match &finish.verdict {
             Verdict::Complete { .. } => (State::Completed, None, None),
-            Verdict::Retry { at } => (State::Retryable, Some(at), None),
-            Verdict::Snooze { until } => (State::Scheduled, Some(until), Some(number - 1)),
+            Verdict::Retry { at } => (State::Retryable, Some(*at), None),
+            Verdict::Snooze { until } => (State::Scheduled, Some(*until), Some(number - 1)),
+            Verdict::Await { signal, until } => {
+                let awaited = (finish.lease.job, signal.clone(), micros(*until));
+                self.awaited.push(awaited);
+                (State::Scheduled, Some(*until), Some(number - 1))
+            }
             Verdict::Release => (State::Available, None, Some(number - 1)),
             Verdict::Cancel => (State::Cancelled, None, None),
             Verdict::Dead => (State::Dead, None, None),

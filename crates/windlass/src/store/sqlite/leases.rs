@@ -109,6 +109,9 @@ impl Outcomes<'_> {
         let (attempt, worker) = (running.number - 1, running.worker.clone());
         let error = AttemptError::new("its worker vanished");
         let history = running.end(AttemptOutcome::Crashed, Some(error), now)?;
+        if row.try_get("step")? {
+            self.steps.insert(id);
+        }
         let (state, run_at) = match (cancelled, dead) {
             (true, _) => (State::Cancelled, None),
             (false, true) => (State::Dead, None),

@@ -6,7 +6,7 @@
 //!
 //! - `enqueue`: duplicates, keys and lines, then one insert
 //! - `claim`, `leases`, `finish`, `outcomes`: the life of an attempt
-//! - `flows`: what outlives an attempt
+//! - `flows`, `start`, `steps`, `signals`: what outlives an attempt, and what ties jobs together
 //! - `operate`, `prune`: what operators and retention do
 //! - `keys`: what happens to unique and ordering keys when a job has finished
 //! - `read`, `workers`: what anyone may look at; who works and who leads
@@ -48,6 +48,9 @@ mod prune;
 mod read;
 mod rows;
 mod schedules;
+mod signals;
+mod start;
+mod steps;
 mod workers;
 
 use rows::Woken;

@@ -6,7 +6,7 @@ use super::super::control::Operated;
 use super::super::{Changed, Error, Operate, Operation};
 use super::outcomes::{Outcome, Outcomes};
 use super::rows::{self, Woken, micros};
-use super::{at, control, flows, keys};
+use super::{at, control, flows, keys, signals};
 use crate::db;
 use crate::model::{Event, JobId, JobRecord, Recorded, State, Timestamp, Transition};
 
@@ -162,6 +162,11 @@ async fn make_due(
 ) -> Result<Changed, Error> {
     let mut state = State::Available;
     if job.state.is_finished() {
+        let revived = flows::revive_step(connection, job.id, job.state, now, woken).await?;
+        if let Some(changed) = revived {
+            return Ok(changed);
+        }
+        signals::drop_of(connection, &[job.id]).await?;
         if let Some(holder) = keys::retake(connection, job.id, now).await? {
             return Ok(Changed::Held(holder));
         }
@@ -186,7 +191,7 @@ async fn make_due(
 }
 
 /// The job in the state that is stored, unless it is another tenant's.
-async fn find(
+pub(super) async fn find(
     connection: &mut SqliteConnection,
     id: JobId,
     tenant: Option<&str>,
@@ -209,6 +214,7 @@ async fn end(
     let outcomes = Outcomes {
         others: vec![Outcome::new(id, state)],
         keyed: true,
+        steps: [id].into(),
         ..Outcomes::default()
     };
     outcomes.write(connection, now).await

@@ -1,13 +1,16 @@
 //! What becomes of jobs, gathered first and written down in a few statements.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use sqlx::sqlite::SqliteConnection;
 
 use super::super::Error;
-use super::keys;
 use super::rows::{Woken, decode, encode, micros, portions};
+use super::steps::{self, Ended};
+use super::{keys, signals};
 use crate::model::{
-    AttemptError, AttemptOutcome, AttemptRecord, JobId, MAX_ATTEMPT_RECORDS, State, Timestamp,
+    AttemptError, AttemptOutcome, AttemptRecord, End, JobId, MAX_ATTEMPT_RECORDS, State, Timestamp,
 };
 
 const COMPLETE: &str = include_str!("sql/complete.sql");
@@ -23,6 +26,10 @@ pub(super) struct Outcomes<'a> {
     pub(super) woken: Woken,
     /// Whether any that finished may be in a line or have a unique key.
     pub(super) keyed: bool,
+    /// Those that may be steps of flows.
+    pub(super) steps: HashSet<JobId>,
+    /// Jobs that wait for signals, and until when.
+    pub(super) awaited: Vec<(JobId, String, i64)>,
 }
 
 /// A job for `reschedule.sql`. What is none stays as it was.
@@ -107,7 +114,28 @@ impl Outcomes<'_> {
             keys::release(connection, &finished, now).await?;
             keys::unblock(connection, &finished, now, &mut self.woken).await?;
         }
+        signals::wait(connection, &self.awaited, now, &mut self.woken).await?;
+        if !self.steps.is_empty() {
+            let mut woken = std::mem::take(&mut self.woken);
+            steps::ended(connection, &self.ended(), now, &mut woken).await?;
+            self.woken = woken;
+        }
         Ok(self.woken)
+    }
+
+    /// The steps that have ended by it.
+    fn ended(&self) -> Vec<Ended<'_>> {
+        let done = self
+            .done
+            .iter()
+            .map(|(id, result)| Ended(*id, End::Completed, *result, None));
+        let others = self.others.iter().filter_map(|job| {
+            let end = End::of(job.state)?;
+            Some(Ended(job.id, end, None, None))
+        });
+        done.chain(others)
+            .filter(|step| self.steps.contains(&step.0))
+            .collect()
     }
 
     fn finished(&self) -> Vec<JobId> {

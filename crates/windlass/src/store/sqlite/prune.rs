@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::super::{Error, Prune};
-use super::at;
 use super::rows::micros;
+use super::{at, flows, signals};
 use crate::db;
 use crate::model::Timestamp;
 
@@ -28,6 +28,7 @@ pub(super) async fn prune(db: &db::Sqlite, prune: Prune) -> Result<u64, Error> {
         .bind(prune.limit)
         .execute(db.writer())
         .await?;
+    flows::prune_flows(db, prune, now).await?;
     expire_keys(db, now).await?;
     Ok(done.rows_affected())
 }
@@ -40,7 +41,7 @@ pub(super) async fn maintain(db: &db::Sqlite, now: Option<Timestamp>) -> Result<
         .bind(KEYS_AT_ONCE)
         .execute(db.writer())
         .await?;
-    Ok(())
+    signals::sweep(db).await
 }
 
 async fn expire_keys(db: &db::Sqlite, now: Timestamp) -> Result<(), Error> {

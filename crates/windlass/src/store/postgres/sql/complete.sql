@@ -1,12 +1,12 @@
 -- Moves jobs ($1) that succeeded under their leases ($2) to the finished ones, with their results ($3), at
--- $4 (or now). Ordered jobs only if $5: their lines must be locked first. Caller: finish.rs.
+-- $4 (or now). Ordered jobs and steps of flows only if $5: their lines and flows must be locked first. Caller: finish.rs.
 with ended as (
     delete from jobs.jobs j
      using unnest($1::uuid[], $2::bigint[], $3::text[]) as lease (id, claim_no, result)
      where j.id = lease.id
        and j.claim_no = lease.claim_no
        and j.lease_expires_at is not null
-       and ($5 or j.ordering_key is null)
+       and ($5 or (j.ordering_key is null and j.flow_id is null))
     returning j.*, lease.result
 ),
 clock as materialized (

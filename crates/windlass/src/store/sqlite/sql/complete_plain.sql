@@ -12,4 +12,5 @@ where jobs.id = unhex(done.value ->> 0, '-')
 and jobs.claim_no = done.value ->> 2
 and +jobs.state = 'running'
 and jobs.ordering_key is null
-and jobs.unique_scope is null;
+and jobs.unique_scope is null
+and jobs.flow_id is null;

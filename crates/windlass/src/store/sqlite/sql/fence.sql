@@ -4,6 +4,7 @@ select
     wanted.key as place,
     jobs.id is not null as held,
     jobs.ordering_key is not null or jobs.unique_scope is not null as keyed,
+    jobs.flow_id is not null as step,
     jobs.queue,
     jobs.attempt,
     jobs.claim_no,
@@ -18,4 +19,5 @@ and jobs.state = 'running'
 where jobs.id is null
 or jobs.ordering_key is not null
 or jobs.unique_scope is not null
+or jobs.flow_id is not null
 or wanted.value ->> 2;

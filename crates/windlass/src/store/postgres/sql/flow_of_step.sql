@@ -1,0 +1,4 @@
+-- The flow that job $1 is a step of, and its name there. Caller: flows.rs.
+select flow_id, name
+  from jobs.flow_steps
+ where job_id = $1
