@@ -303,7 +303,7 @@ mod tests {
     #[error("the mail server answered")]
     struct Wrapped(#[source] BoxDynError);
 
-    fn finish(error: BoxDynError) -> Finish {
+    fn finish(error: impl Into<BoxDynError>) -> Finish {
         let job = ClaimedJob {
             id: JobId::new(),
             kind: "test".into(),
@@ -323,7 +323,7 @@ mod tests {
             claimed_at: NOW,
             checkpoint: None,
         };
-        let ended = classified(&error, Duration::from_secs(5));
+        let ended = classified(&error.into(), Duration::from_secs(5));
         let mut rng = rand::rngs::StdRng::seed_from_u64(1);
         judge(Err(ended), &job, &JobOptions::default(), NOW, &mut rng).unwrap()
     }
@@ -333,17 +333,17 @@ mod tests {
         let at = |secs| NOW + Duration::from_secs(secs);
         let abort = || BoxDynError::from(AbortError::new("no such user"));
         assert_eq!(finish(abort()).verdict, Verdict::Dead);
-        let wrapped = finish(Wrapped(abort()).into());
+        let wrapped = finish(Wrapped(abort()));
         assert_eq!(wrapped.verdict, Verdict::Dead);
         let told = wrapped.error.unwrap();
         assert_eq!(told.message, "the mail server answered");
         assert_eq!(told.chain, ["no such user"]);
         let later = RetryAfterError::new("429", Duration::from_secs(90));
-        assert_eq!(finish(later.into()).verdict, Verdict::Retry { at: at(90) });
-        let deferred = finish(DeferredError::new("not yet").into());
+        assert_eq!(finish(later).verdict, Verdict::Retry { at: at(90) });
+        let deferred = finish(DeferredError::new("not yet"));
         assert_eq!(deferred.verdict, Verdict::Snooze { until: at(5) });
         assert_eq!(deferred.outcome, AttemptOutcome::Snoozed);
-        assert!(matches!(finish("boom".into()).verdict, Verdict::Retry { at } if at > NOW));
-        assert_eq!(finish(Ended::Stopped.into()).verdict, Verdict::Release);
+        assert!(matches!(finish("boom").verdict, Verdict::Retry { at } if at > NOW));
+        assert_eq!(finish(Ended::Stopped).verdict, Verdict::Release);
     }
 }
