@@ -17,6 +17,7 @@ mod metrics;
 mod observe;
 mod openapi;
 mod pauses;
+mod policies;
 pub mod problem;
 mod query;
 mod queues;
@@ -127,6 +128,7 @@ pub fn app(state: ApiState) -> Router {
         .merge(messages::router())
         .merge(queues::router())
         .merge(schedules::router())
+        .merge(policies::router())
         .merge(workers::router())
         .merge(pauses::router())
         .merge(audit::router())

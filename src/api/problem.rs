@@ -254,6 +254,32 @@ impl Problem {
         }
     }
 
+    pub(super) fn no_policy() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "/problems/no-policy",
+            "The queue has no policy",
+            "nothing limits this queue; set a policy with PUT",
+        )
+        .on("queue")
+    }
+
+    /// A setting was not changed.
+    pub(super) fn from_change(error: store::Error) -> Self {
+        match error {
+            store::Error::Conflict {
+                expected, found, ..
+            } => Self::new(
+                StatusCode::PRECONDITION_FAILED,
+                "/problems/changed-meanwhile",
+                "Somebody else has changed it",
+                format!("it is at version {found}, not {expected}; read it again and decide anew"),
+            )
+            .on("if-match"),
+            other => other.into(),
+        }
+    }
+
     pub(super) fn wrong_state(verb: &str, id: JobId, state: State) -> Self {
         let detail = match (verb, state) {
             ("rerun", state) => {

@@ -12,6 +12,7 @@ use windlass::model::QueueStats;
 
 use super::actor::Actor;
 use super::body::Body;
+use super::policies::PolicyView;
 use super::schema::{Guarded, WithBody};
 use super::{ApiState, Problem};
 
@@ -41,6 +42,9 @@ struct QueueView {
     /// When the oldest available job became due.
     #[schema(value_type = Option<String>, format = DateTime)]
     oldest_available_at: Option<Timestamp>,
+    /// What limits it, if anything does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<PolicyView>,
 }
 
 /// Every queue with unfinished jobs.
@@ -59,9 +63,13 @@ struct QueueList {
 )]
 async fn list(State(state): State<ApiState>) -> Result<Json<QueueList>, Problem> {
     let queues = state.client.queues().await?;
-    Ok(Json(QueueList {
-        queues: queues.into_iter().map(QueueView::from).collect(),
-    }))
+    let mut views: Vec<QueueView> = queues.into_iter().map(QueueView::from).collect();
+    for stored in state.client.policies().await? {
+        if let Some(view) = views.iter_mut().find(|view| view.queue == stored.queue) {
+            view.policy = Some(stored.into());
+        }
+    }
+    Ok(Json(QueueList { queues: views }))
 }
 
 /// How many jobs of a queue each process runs at once.
@@ -129,6 +137,7 @@ impl From<QueueStats> for QueueView {
             running: stats.running,
             capped: stats.capped,
             oldest_available_at: stats.oldest_available_at,
+            policy: None,
         }
     }
 }

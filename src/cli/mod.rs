@@ -19,6 +19,7 @@ mod keys;
 mod list;
 mod migrate;
 mod pause;
+mod policy;
 mod printer;
 mod queues;
 mod requeue;
@@ -100,6 +101,9 @@ pub enum Command {
     Drain(drain::Args),
     /// Show who did what, when and why
     Audit(audit::Args),
+    /// Show, set or clear the limits of a queue
+    #[command(subcommand)]
+    Policy(policy::Action),
     /// Show how each queue stands
     Queues,
     /// Look after what is done by the clock
@@ -176,6 +180,7 @@ async fn dispatch(
         Command::Slots(args) => slots::run(&client, args, printer).await,
         Command::Drain(args) => drain::run(&client, args, printer).await,
         Command::Audit(args) => audit::run(&client, args, printer).await,
+        Command::Policy(action) => policy::run(&client, action, printer).await,
         Command::Queues => queues::run(&client, printer).await,
         Command::Keys(command) => keys::run(&client, command, printer).await,
         Command::Schedules(command) => schedules::run(&client, command, printer).await,

@@ -16,7 +16,7 @@ use crate::model::{
     AttemptOutcome, ClaimedJob, Enqueued, FlowId, JobId, NewFlow, NewJob, Origin, QueueStats,
     Schedule, Skip, TickOutcome, Timestamp,
 };
-use crate::store::{Changed, Fired, FlowChanged, Rescued, Started};
+use crate::store::{Changed, Fired, FlowChanged, Granted, Rescued, Started};
 
 /// Jobs made durable, by kind and queue.
 pub const ENQUEUED: &str = "jobs_enqueued_total";
@@ -46,6 +46,10 @@ pub const CLAIM: &str = "jobs_claim_duration_seconds";
 pub const CLAIM_BATCH: &str = "jobs_claim_batch_size";
 /// How long it took to record a batch of outcomes, in seconds.
 pub const RECORD: &str = "jobs_record_duration_seconds";
+/// Claims from which a limit, or a pause, held jobs back, by queue and limit.
+pub const HELD_BACK: &str = "jobs_held_back_total";
+/// Tokens left of a rate when it was last drawn from, by queue and what it limits.
+pub const TOKENS: &str = "jobs_rate_tokens";
 /// Finished jobs deleted by retention.
 pub const PRUNED: &str = "jobs_pruned_total";
 /// Ticks of schedules, by kind, origin and outcome.
@@ -86,6 +90,11 @@ pub fn describe() {
         Unit::Seconds,
         "How long recording a batch of outcomes took"
     );
+    describe_counter!(
+        HELD_BACK,
+        "Claims from which a limit or a pause held jobs back"
+    );
+    describe_gauge!(TOKENS, "Tokens left of a rate when it was last drawn from");
     describe_counter!(PRUNED, "Finished jobs deleted by retention");
     describe_counter!(TICKS, "Ticks of schedules, fired or left out");
     describe_gauge!(
@@ -121,6 +130,17 @@ pub(crate) fn claimed(queue: &str, jobs: usize, took: Duration) {
         duration_ms = millis(took),
         "claimed"
     );
+}
+
+/// What limits did to a claim.
+pub(crate) fn held_back(queue: &str, granted: &Granted) {
+    for held_by in &granted.held_by {
+        counter!(HELD_BACK, "queue" => queue.to_owned(), "limit" => held_by.as_str()).increment(1);
+    }
+    for (name, bucket) in granted.tokens() {
+        let limit = if name.is_empty() { "queue" } else { name };
+        gauge!(TOKENS, "queue" => queue.to_owned(), "limit" => limit.to_owned()).set(bucket.tokens);
+    }
 }
 
 /// Around everything an attempt logs: whose work it is, and what it belongs to.

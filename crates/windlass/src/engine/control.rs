@@ -9,7 +9,7 @@ use rand::Rng;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::model::{Drain, Pause, Setting, Slots, Timestamp};
+use crate::model::{Drain, Pause, Paused, QueuePolicy, Rules, Setting, Slots, Timestamp};
 use crate::store::{Error, Store};
 use crate::telemetry::{self, Outage};
 
@@ -23,6 +23,7 @@ pub(super) struct ControlState {
     pauses: Vec<Pause>,
     drains: BTreeMap<String, Drain>,
     slots: HashMap<String, Slots>,
+    policies: HashMap<String, QueuePolicy>,
     /// When the first of the pauses is over.
     changes_at: Option<Timestamp>,
 }
@@ -68,17 +69,35 @@ impl ControlState {
             Slots::SPACE => {
                 self.slots.insert(name, Slots::read(value)?);
             }
+            QueuePolicy::SPACE => {
+                let policy: QueuePolicy = value.decode().map_err(|error| error.to_string())?;
+                policy.validate().map_err(|error| error.to_string())?;
+                self.policies.insert(name, policy);
+            }
             // A newer program's.
             _ => {}
         }
         Ok(())
     }
 
+    /// What the claims of a queue go by; `None` if nothing of it is limited or partly paused.
+    pub(super) fn rules(&self, queue: &str) -> Option<Rules> {
+        let policy = self.policies.get(queue);
+        let paused: Vec<Paused> = self
+            .pauses_for(queue)
+            .filter(|pause| pause.kind.is_some() || pause.tenant_id.is_some())
+            .map(|pause| Paused {
+                kind: pause.kind.clone(),
+                tenant: pause.tenant_id.clone(),
+            })
+            .collect();
+        (policy.is_some() || !paused.is_empty()).then(|| Rules {
+            policy: policy.cloned().unwrap_or_default(),
+            paused,
+        })
+    }
+
     /// Pauses that concern some jobs of a queue, or all of them.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for claims that leave out kinds and tenants")
-    )]
     pub(super) fn pauses_for(&self, queue: &str) -> impl Iterator<Item = &Pause> {
         let concerns =
             move |pause: &&Pause| pause.queue.as_deref().is_none_or(|named| named == queue);
@@ -100,6 +119,13 @@ impl ControlState {
             .get(queue)
             .map_or(configured, |set| set.slots as usize)
     }
+}
+
+/// What operators have set at this moment, as far as it can be read.
+pub(super) async fn read(store: &dyn Store) -> Result<ControlState, Error> {
+    let settings = store.settings(None).await?;
+    let now = store.now().await?;
+    Ok(ControlState::read(&settings, now).0)
 }
 
 /// Follows the settings for as long as it is polled. Sends the first state as soon as the store

@@ -1,5 +1,6 @@
 //! The fetcher of one queue: keeps its worker's buffer full, and no fuller than is good.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backend::Feed;
+use super::governor::Governor;
 use super::leases::Leases;
 use crate::model::Finish;
 use crate::store::{Claim, Store, WakeReceiver};
@@ -18,12 +20,33 @@ use crate::telemetry::{self, Outage};
 /// The buffer holds what this long will use up: enough to hide a round trip, little enough to be
 /// fair to other workers and quick to hand back.
 const AHEAD: Duration = Duration::from_millis(40);
+/// The same of a queue with limits or turns: what waits in a buffer counts as running, and is ahead of
+/// whoever's turn it is next.
+const AHEAD_GOVERNED: Duration = Duration::from_millis(10);
+/// The shortest wait after a claim from which a limit held something back: hints of more that it will
+/// hold back must not become claims, each in vain.
+const HELD_BACK: Duration = Duration::from_millis(10);
 /// Most jobs waiting in a buffer, however short they are.
 const MAX_AHEAD: usize = 3000;
 /// The shortest wait between two claims of which the first found too little.
 const BREATH: Duration = Duration::from_millis(1);
 /// Most jobs per claim: longer statements make everyone wait.
 const MAX_CLAIM: usize = 1000;
+
+/// What a claim came to.
+enum Claimed {
+    /// There may be more at once.
+    Full,
+    /// That was all there is.
+    Short,
+    /// That was all that may be taken.
+    Allotted {
+        /// When there may be more, as far as is known.
+        again_in: Option<Duration>,
+        /// Whether something was held back.
+        held: bool,
+    },
+}
 
 pub(super) struct Fetcher {
     pub(super) queue: String,
@@ -38,7 +61,7 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     /// Claims until told to stop.
-    pub(super) async fn run(self, stop: CancellationToken) {
+    pub(super) async fn run(self, mut governor: Governor, stop: CancellationToken) {
         // Listening starts before the first claim: what comes in between is not missed.
         let mut wakes = self.store.wakes();
         let mut outage = Outage::new("fetcher");
@@ -47,27 +70,35 @@ impl Fetcher {
         let mut before = 0;
         loop {
             let slots = *allowed.borrow_and_update();
-            if slots < before {
+            if governor.follow() || slots < before {
                 // What others may start sooner than this worker is not kept from them.
                 hand_back(&self.feed, &self.outcomes).await;
             }
             before = slots;
+            let ahead = pace.ahead(ahead(&governor));
             // Only waiting is cut short: a claim under way is seen through, so that what it took
             // is handed back and not left to run out.
             let room = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 _ = allowed.changed() => continue,
-                room = self.room(slots, &pace) => room,
+                () = governor.changed() => continue,
+                room = self.room(slots, ahead) => room,
             };
-            let wait = match self.claim(room).await {
+            // Told from now on, so that nothing that ends during the claim is missed.
+            let mut freed = pin!(self.leases.freed.notified());
+            freed.as_mut().enable();
+            let wait = match self.claim(room, &mut governor).await {
                 Ok(claimed) => {
                     outage.worked();
                     pace.observe(self.feed.ended());
-                    if claimed == room {
-                        continue;
+                    match claimed {
+                        Claimed::Full => continue,
+                        Claimed::Short => self.idle(&mut wakes).boxed(),
+                        Claimed::Allotted { again_in, held } => {
+                            self.held(&mut wakes, again_in, held, freed).boxed()
+                        }
                     }
-                    self.idle(&mut wakes).boxed()
                 }
                 Err(error) => {
                     outage.failed(&error);
@@ -77,6 +108,7 @@ impl Fetcher {
             tokio::select! {
                 () = wait => {}
                 _ = allowed.changed() => {}
+                () = governor.changed() => {}
                 () = stop.cancelled() => return,
             }
         }
@@ -84,11 +116,11 @@ impl Fetcher {
 
     /// Waits until there is room for a claim worth making; says for how many. Without slots there
     /// never is.
-    async fn room(&self, slots: usize, pace: &Pace) -> usize {
+    async fn room(&self, slots: usize, ahead: usize) -> usize {
         if slots == 0 {
             return std::future::pending().await;
         }
-        let target = slots + pace.ahead();
+        let target = slots + ahead;
         let low_water = if target > slots {
             target / 2
         } else {
@@ -98,23 +130,63 @@ impl Fetcher {
         (target - self.feed.outstanding().min(target - 1)).min(MAX_CLAIM)
     }
 
-    async fn claim(&self, room: usize) -> Result<usize, crate::store::Error> {
+    async fn claim(
+        &self,
+        room: usize,
+        governor: &mut Governor,
+    ) -> Result<Claimed, crate::store::Error> {
+        governor.hand_back(&*self.store).await?;
         let started = Instant::now();
-        let jobs = self
-            .store
-            .claim(Claim {
-                queue: &self.queue,
-                worker: &self.worker,
-                limit: u32::try_from(room).unwrap_or(u32::MAX),
-                lease: self.lease,
-                now: None,
-            })
-            .await?;
+        let claim = Claim {
+            queue: &self.queue,
+            worker: &self.worker,
+            limit: u32::try_from(room).unwrap_or(u32::MAX),
+            lease: self.lease,
+            now: None,
+        };
+        let (jobs, allotted) = match governor.allotter() {
+            None => (self.store.claim(claim).await?, None),
+            Some(allotter) => {
+                let granted = self.store.claim_governed(claim, allotter).await?;
+                telemetry::held_back(&self.queue, &granted);
+                let full = granted.more;
+                let again_in = granted.again_in;
+                let held = !granted.held_by.is_empty();
+                (granted.jobs, Some((full, again_in, held)))
+            }
+        };
         let claimed = jobs.len();
         telemetry::claimed(&self.queue, claimed, started.elapsed());
         // Leases are counted from before the claim was sent: never later than the store counts.
         self.feed.push(self.leases.hold(jobs, started));
-        Ok(claimed)
+        Ok(match allotted {
+            _ if claimed == room => Claimed::Full,
+            Some((true, ..)) => Claimed::Full,
+            Some((false, again_in, held)) => Claimed::Allotted { again_in, held },
+            None => Claimed::Short,
+        })
+    }
+
+    /// Waits until there may be something that no limit holds back.
+    async fn held(
+        &self,
+        wakes: &mut WakeReceiver,
+        again_in: Option<Duration>,
+        held: bool,
+        freed: impl Future<Output = ()>,
+    ) {
+        let poll = self.poll.mul_f64(rand::rng().random_range(0.8..1.2));
+        let wait = again_in.unwrap_or(poll).max(BREATH).min(poll);
+        let deaf = if held { wait.min(HELD_BACK) } else { BREATH };
+        let hint = async {
+            tokio::time::sleep(deaf).await;
+            wakes.wait(&self.queue, wait.saturating_sub(deaf)).await;
+        };
+        // Only what has a limit waits for room under it.
+        tokio::select! {
+            () = freed, if held => {}
+            () = hint => {}
+        }
     }
 
     /// Waits for a hint, for the next job that falls due, or for the next poll.
@@ -138,6 +210,14 @@ pub(super) async fn hand_back(feed: &Feed, outcomes: &mpsc::Sender<Finish>) -> u
         drop(outcomes.send(Finish::release(attempt.job.lease())).await);
     }
     unstarted.len()
+}
+
+const fn ahead(governor: &Governor) -> Duration {
+    if governor.is_free() {
+        AHEAD
+    } else {
+        AHEAD_GOVERNED
+    }
 }
 
 async fn jittered_sleep(about: Duration) {
@@ -191,7 +271,7 @@ impl Pace {
         clippy::cast_sign_loss,
         reason = "bounded by MAX_AHEAD right after"
     )]
-    fn ahead(&self) -> usize {
-        ((self.per_second * AHEAD.as_secs_f64()) as usize).min(MAX_AHEAD)
+    fn ahead(&self, of: Duration) -> usize {
+        ((self.per_second * of.as_secs_f64()) as usize).min(MAX_AHEAD)
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rand::Rng;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,8 @@ pub(super) struct Leases {
     options: HashMap<&'static str, Arc<JobOptions>>,
     fallback: Arc<JobOptions>,
     client: Client,
+    /// Outcomes have been recorded: limits may have room again.
+    pub(super) freed: Notify,
 }
 
 impl Leases {
@@ -57,6 +60,7 @@ impl Leases {
             options,
             fallback: Arc::default(),
             client,
+            freed: Notify::new(),
         }
     }
 
@@ -119,6 +123,7 @@ impl Leases {
                 held.remove(&lease.job);
             }
         }
+        self.freed.notify_waiters();
     }
 
     /// Tells every attempt to end because the process does.

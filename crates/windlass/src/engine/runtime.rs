@@ -16,6 +16,7 @@ use super::completer::{self, BACKLOG};
 use super::control::{self, ControlState};
 use super::executor::{install_panic_hook, judge, kept};
 use super::fetcher::{Fetcher, hand_back};
+use super::governor::Governor;
 use super::leases::Leases;
 use super::maintenance::{self, ENGINE, Retention};
 use super::registry::Registry;
@@ -232,6 +233,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
             );
         }
         drop(record);
+        let (states, state) = watch::channel(None);
         let fetchers = options.queues.iter().zip(&feeds).map(|((queue, _), feed)| {
             let fetcher = Fetcher {
                 queue: queue.clone(),
@@ -243,7 +245,8 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
                 feed: Arc::clone(feed),
                 outcomes: outcomes.clone(),
             };
-            AbortOnDropHandle::new(tokio::spawn(fetcher.run(stop.clone())))
+            let governor = Governor::new(queue.clone(), state.clone());
+            AbortOnDropHandle::new(tokio::spawn(fetcher.run(governor, stop.clone())))
         });
         let fetchers: Vec<_> = fetchers.collect();
         let maintenance = options.maintenance.then(|| {
@@ -256,7 +259,6 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
             ))
         });
         let scheduler = scheduler.map(|scheduler| tokio::spawn(scheduler.run(stop.clone())));
-        let (states, state) = watch::channel(None);
         let control = {
             let queues = options.queues.iter().zip(&feeds);
             let queues =

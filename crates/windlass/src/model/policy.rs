@@ -113,6 +113,18 @@ const fn a_second() -> u64 {
 }
 
 impl QueuePolicy {
+    /// The space of settings that holds policies, each under its queue's name.
+    pub const SPACE: &'static str = "policy";
+
+    /// Checks the name of the queue that is to have a policy.
+    ///
+    /// # Errors
+    ///
+    /// No job can be in such a queue.
+    pub fn check_queue(queue: &str) -> Result<(), InvalidPolicy> {
+        name("queue", queue, 128).or_else(|error| fault(error.field, error.problem))
+    }
+
     /// Checks every field; the first fault is named.
     ///
     /// # Errors

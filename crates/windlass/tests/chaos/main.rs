@@ -6,6 +6,7 @@
 
 mod database;
 mod flows;
+mod limits;
 mod ordering;
 mod orders;
 mod server;
@@ -40,6 +41,10 @@ fn main() -> ExitCode {
         orders::orders_reach_every_process_within_a_second_on_sqlite,
         flows::a_fan_out_comes_together_once_on_postgres,
         flows::a_fan_out_comes_together_once_on_sqlite,
+        limits::every_limit_holds_under_eight_processes_and_kill_9,
+        limits::a_hundred_a_second_are_six_thousand_in_a_minute,
+        limits::three_tenants_get_their_shares_of_three_processes,
+        limits::a_single_job_does_not_wait_for_anothers_million,
         ordering::every_key_runs_strictly_in_order_on_postgres,
         ordering::every_key_runs_strictly_in_order_on_sqlite,
     ];

@@ -8,6 +8,7 @@ use windlass::{Engine, EngineOptions, Registry};
 
 use crate::database::Database;
 use crate::flows::{Gather, Member};
+use crate::limits::{Limited, LimitedToo, TEN};
 use crate::ordering::Ordered;
 use crate::orders::Linger;
 
@@ -31,11 +32,13 @@ impl Worker {
         }
     }
 
-    /// `kill -9`, and a new process in its place.
-    pub(crate) fn kill_and_restart(&mut self) {
+    /// `kill -9`, and a new process in its place; says which is no more.
+    pub(crate) fn kill_and_restart(&mut self) -> u32 {
+        let killed = self.child.id();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.child = spawn(&self.url);
+        killed
     }
 }
 
@@ -62,9 +65,11 @@ pub(crate) async fn work(url: &str) {
         .register::<Ordered>()
         .register::<Linger>()
         .register::<Member>()
-        .register::<Gather>();
+        .register::<Gather>()
+        .register::<Limited>()
+        .register::<LimitedToo>();
     let options = EngineOptions {
-        queues: vec![("default".to_owned(), 20)],
+        queues: vec![("default".to_owned(), 20), (TEN.to_owned(), 10)],
         lease: LEASE,
         ..EngineOptions::default()
     };

@@ -11,6 +11,7 @@ use crate::engine::backend::Feed;
 use crate::engine::completer;
 use crate::engine::control::{self, ControlState};
 use crate::engine::fetcher::{Fetcher, hand_back};
+use crate::engine::governor::Governor;
 use crate::engine::leases::Leases;
 use crate::engine::maintenance;
 use crate::engine::runtime::{EngineOptions, LAST_WORDS, beat, describe};
@@ -81,7 +82,9 @@ impl Driver {
             feed: Arc::clone(&feed),
             outcomes: outcomes.clone(),
         };
-        let fetcher = AbortOnDropHandle::new(tokio::spawn(fetcher.run(stop.clone())));
+        let (states, state) = watch::channel(None);
+        let governor = Governor::new(queue.clone(), state.clone());
+        let fetcher = AbortOnDropHandle::new(tokio::spawn(fetcher.run(governor, stop.clone())));
         let maintenance = options.maintenance.then(|| {
             let (store, stop) = (Arc::clone(&store), stop.clone());
             tokio::spawn(maintenance::maintain(
@@ -91,7 +94,6 @@ impl Driver {
                 stop,
             ))
         });
-        let (states, state) = watch::channel(None);
         let follow =
             AbortOnDropHandle::new(tokio::spawn(control::follow(Arc::clone(&store), states)));
         let beats = {

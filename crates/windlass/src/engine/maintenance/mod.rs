@@ -5,6 +5,7 @@ mod orders;
 mod prune;
 mod rescue;
 mod sample;
+mod ungovern;
 mod upkeep;
 
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub(super) async fn maintain(
         Box::new(prune::PruneService::new(options.retention)),
         Box::new(upkeep::UpkeepService),
         Box::new(orders::OrdersService),
+        Box::new(ungovern::UngovernService),
         Box::new(sample::SampleService::default()),
     ];
     let term = options.lease / 2;

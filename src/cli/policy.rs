@@ -1,0 +1,123 @@
+//! Limits and fairness of a queue.
+
+use std::io::Read;
+
+use clap::Subcommand;
+use windlass::Client;
+use windlass::engine::{PolicyError, StoredPolicy};
+use windlass::model::{Audit, QueuePolicy};
+
+use super::{Exit, Failure, Printer};
+
+/// What to do with the policy of a queue.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Show the policy of a queue, or of every queue that has one
+    Show {
+        /// The queue
+        queue: Option<String>,
+    },
+    /// Give a queue a policy, in the place of what it has
+    Set {
+        /// The queue
+        queue: String,
+        /// The policy as JSON, such as '{"concurrency": 20, "fair": {}}'; - reads it from stdin
+        policy: String,
+        #[command(flatten)]
+        why: Why,
+    },
+    /// Take the policy of a queue away
+    Clear {
+        /// The queue
+        queue: String,
+        #[command(flatten)]
+        why: Why,
+    },
+}
+
+/// What the audit log keeps of it.
+#[derive(Debug, clap::Args)]
+pub struct Why {
+    /// Who does it
+    #[arg(long, default_value = "jobctl", value_name = "NAME")]
+    actor: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+impl Why {
+    fn audit(self, action: &str, queue: &str) -> Audit {
+        Audit {
+            reason: self.reason,
+            ..Audit::new(self.actor, action, format!("queue/{queue}"))
+        }
+    }
+}
+
+pub(super) async fn run(
+    client: &Client,
+    action: Action,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    match action {
+        Action::Show { queue } => show(client, queue, printer).await,
+        Action::Set { queue, policy, why } => set(client, &queue, &policy, why, printer).await,
+        Action::Clear { queue, why } => {
+            let audit = why.audit("policy.clear", &queue);
+            if !client.clear_policy(&queue, None, &audit).await? {
+                return Err(none(&queue));
+            }
+            printer.talk(&format!("queue {queue} has no policy any more"));
+            Ok(())
+        }
+    }
+}
+
+async fn show(
+    client: &Client,
+    queue: Option<String>,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    match queue {
+        Some(queue) => {
+            let stored = client.policy(&queue).await?.ok_or_else(|| none(&queue))?;
+            Ok(printer.data(&stored, line)?)
+        }
+        None => {
+            let all = client.policies().await?;
+            Ok(printer.data(&all, |all| all.iter().map(line).collect())?)
+        }
+    }
+}
+
+async fn set(
+    client: &Client,
+    queue: &str,
+    policy: &str,
+    why: Why,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let mut text = policy.to_owned();
+    if policy == "-" {
+        text.clear();
+        std::io::stdin().read_to_string(&mut text)?;
+    }
+    let policy: QueuePolicy =
+        serde_json::from_str(&text).map_err(|error| Failure::usage(format!("policy: {error}")))?;
+    let audit = why.audit("policy.set", queue);
+    match client.set_policy(queue, &policy, None, &audit).await {
+        Ok(stored) => Ok(printer.data(&stored, line)?),
+        Err(PolicyError::Invalid(error)) => Err(Failure::usage(error.to_string())),
+        Err(PolicyError::Store(error)) => Err(error.into()),
+    }
+}
+
+fn none(queue: &str) -> Failure {
+    Failure::new(Exit::NotFound, format!("queue {queue} has no policy"))
+}
+
+fn line(stored: &StoredPolicy) -> String {
+    let policy = serde_json::to_string(&stored.policy).unwrap_or_default();
+    format!("{}\t{policy}\n", stored.queue)
+}
