@@ -7,6 +7,7 @@ mod messages;
 mod openapi;
 mod operations;
 mod outages;
+mod policies;
 mod schedules;
 mod secrets;
 mod webhooks;

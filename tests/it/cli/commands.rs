@@ -474,3 +474,44 @@ async fn whoever_gives_orders_is_in_the_audit_log() {
     let mistakes = desk.run(&["audit", "--action", "job.discard"]).await.out;
     assert!(mistakes.contains("a mistake"), "{mistakes}");
 }
+
+#[tokio::test]
+async fn a_policy_is_set_shown_and_cleared() {
+    let desk = Desk::new().await;
+    let policy = r#"{"concurrency":3,"fair":{}}"#;
+    let set = desk
+        .run(&[
+            "policy", "set", "mail", policy, "--actor", "ada", "--reason", "slow",
+        ])
+        .await;
+    assert_eq!(set.exit, Exit::Done, "{}", set.err);
+    let shown = desk.json(&["policy", "show", "mail"]).await;
+    assert_eq!(shown["policy"].to_string(), policy);
+    let all = desk.run(&["policy", "show"]).await;
+    assert_eq!(all.out, format!("mail\t{policy}\n"));
+
+    let zero = desk
+        .run(&["policy", "set", "mail", r#"{"concurrency":0}"#])
+        .await;
+    assert_eq!(zero.exit, Exit::Usage);
+    assert!(
+        zero.err.contains("concurrency: zero would let nothing run"),
+        "{}",
+        zero.err
+    );
+    let odd = desk.run(&["policy", "set", "mail", r#"{"speed":1}"#]).await;
+    assert!(odd.err.contains("unknown field `speed`"), "{}", odd.err);
+
+    assert_eq!(
+        desk.run(&["policy", "clear", "mail"]).await.exit,
+        Exit::Done
+    );
+    assert_eq!(
+        desk.run(&["policy", "clear", "mail"]).await.exit,
+        Exit::NotFound
+    );
+    assert_eq!(
+        desk.run(&["policy", "show", "mail"]).await.exit,
+        Exit::NotFound
+    );
+}
