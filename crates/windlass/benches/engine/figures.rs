@@ -47,6 +47,9 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Results> {
 
 fn subjects(plan: &Plan) -> Vec<Subject> {
     let mut subjects = vec![Subject::Ours];
+    if plan.limits {
+        subjects.push(Subject::Limited);
+    }
     if plan.peers.is_some() {
         subjects.extend([Subject::Stock, Subject::Tuned]);
     }
@@ -64,7 +67,7 @@ struct Figures<'a> {
 impl<'a> Figures<'a> {
     fn new(plan: &'a Plan, kind: Kind, subject: Subject) -> anyhow::Result<Self> {
         let program = match (subject, &plan.peers) {
-            (Subject::Ours, _) => std::env::current_exe()?,
+            (Subject::Ours | Subject::Limited, _) => std::env::current_exe()?,
             (_, peers) => peers.clone().context("no program plays the peers")?,
         };
         Ok(Self {
@@ -175,7 +178,8 @@ impl<'a> Figures<'a> {
         jobs: u64,
         work: &Found,
     ) -> anyhow::Result<()> {
-        if !work.complete && self.subject != Subject::Ours {
+        let ours = matches!(self.subject, Subject::Ours | Subject::Limited);
+        if !work.complete && !ours {
             println!("  (not done in time; the rate is of what was)");
             return Ok(());
         }

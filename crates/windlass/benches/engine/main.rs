@@ -1,7 +1,7 @@
 //! How fast the engine is, with its default options, beside its peers on the same server.
 //!
 //! `cargo bench -p windlass --all-features --bench engine -- [postgres|sqlite|all] [--quick]
-//! [--full] [--runs N] [--peers PROGRAM]`; `benches/run` starts a server, builds the peers and calls it.
+//! [--full] [--limits] [--runs N] [--peers PROGRAM]`; `benches/run` starts a server, builds the peers and calls it.
 //! `docs/benchmarks.md` says what each figure means and what it was.
 //!
 //! The program starts itself again for each role, see `support/roles.rs`.
@@ -23,16 +23,17 @@ use anyhow::{Context as _, bail};
 
 use databases::Kind;
 use ours::Ours;
-use plan::Plan;
+use plan::{Plan, Subject};
 use support::roles::{self, Role};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [_, url, role @ ..] = args.as_slice()
+    if let [subject, url, role @ ..] = args.as_slice()
         && let Some(role) = Role::from_args(role)?
     {
-        return roles::play(Ours::open(url)?, role).await;
+        let limited = subject == Subject::Limited.argument();
+        return roles::play(Ours::open(url, limited)?, role).await;
     }
     measure(&plan(args)?).await
 }
@@ -54,13 +55,14 @@ fn plan(args: Vec<String>) -> anyhow::Result<Plan> {
             "sqlite" => plan.kinds = vec![Kind::Sqlite],
             "--quick" => plan.quick(),
             "--full" => plan.history = true,
+            "--limits" => plan.limits = true,
             "--runs" => plan.runs = args.next().context("--runs needs a number")?.parse()?,
             "--peers" => {
                 plan.peers = Some(PathBuf::from(args.next().context("--peers needs a path")?));
             }
             "--bench" => {} // what cargo adds
             other => bail!(
-                "what is {other}? [postgres|sqlite|all] [--quick|--full] [--runs N] [--peers PROGRAM]"
+                "what is {other}? [postgres|sqlite|all] [--quick|--full] [--limits] [--runs N] [--peers PROGRAM]"
             ),
         }
     }

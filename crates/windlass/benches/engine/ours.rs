@@ -1,10 +1,13 @@
 //! windlass with its default options.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::Row;
 use tokio_util::sync::CancellationToken;
 use windlass::db::{Db, Postgres, PostgresOptions, Sqlite, SqliteOptions};
+use windlass::model::{Allotter, Audit, Fair, QueuePolicy, Rules};
+use windlass::store::Claim;
 use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
 use windlass::{Client, Context, Engine, EngineOptions, Job, Outcome, Registry, Store};
@@ -25,10 +28,14 @@ impl Job for Noop {
 pub(crate) struct Ours {
     db: Db,
     client: Client,
+    limited: bool,
 }
 
+/// Who the jobs belong to where tenants take turns.
+const TENANTS: [&str; 4] = ["a", "b", "c", "d"];
+
 impl Ours {
-    pub(crate) fn open(url: &str) -> anyhow::Result<Self> {
+    pub(crate) fn open(url: &str, limited: bool) -> anyhow::Result<Self> {
         let (db, store): (Db, Arc<dyn Store>) = match url.strip_prefix("sqlite:") {
             Some(path) => {
                 let db = Sqlite::new(path, &SqliteOptions::default());
@@ -40,7 +47,11 @@ impl Ours {
             ),
         };
         let client = Client::new(store);
-        Ok(Self { db, client })
+        Ok(Self {
+            db,
+            client,
+            limited,
+        })
     }
 
     async fn count(&self, postgres: &'static str, sqlite: &'static str) -> anyhow::Result<i64> {
@@ -61,6 +72,29 @@ impl Ours {
 impl Queue for Ours {
     async fn set_up(&self) -> anyhow::Result<()> {
         self.client.store().migrate().await?;
+        if self.limited {
+            let policy = QueuePolicy {
+                concurrency: Some(5_000),
+                fair: Some(Fair::default()),
+                ..QueuePolicy::default()
+            };
+            let audit = Audit::new("bench", "policy.set", "queue/default");
+            let set = self.client.set_policy("default", &policy, None, &audit);
+            set.await?;
+            // Enqueues know of it, as they do after the first second of any program.
+            let mut allotter = Allotter::new(Rules::default());
+            let claim = Claim {
+                queue: "default",
+                worker: "set-up",
+                limit: 1,
+                lease: Duration::from_secs(1),
+                now: None,
+            };
+            self.client
+                .store()
+                .claim_governed(claim, &mut allotter)
+                .await?;
+        }
         Ok(())
     }
 
@@ -71,9 +105,13 @@ impl Queue for Ours {
 
     async fn enqueue_many(&mut self, jobs: Vec<Noop>) -> anyhow::Result<()> {
         let jobs = jobs.iter().map(|job| self.client.prepare(job));
-        self.client
-            .insert_many(&jobs.collect::<Result<Vec<_>, _>>()?)
-            .await?;
+        let mut jobs = jobs.collect::<Result<Vec<_>, _>>()?;
+        if self.limited {
+            for (job, tenant) in jobs.iter_mut().zip(TENANTS.iter().cycle()) {
+                job.tenant_id = Some((*tenant).to_owned());
+            }
+        }
+        self.client.insert_many(&jobs).await?;
         Ok(())
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) steady: (u64, u64),
     /// Whether to drain a minute's worth, and again beside what that left.
     pub(crate) history: bool,
+    /// Whether to do all of it with a global limit and fairness, too.
+    pub(crate) limits: bool,
     /// The program that plays the peers' roles.
     pub(crate) peers: Option<PathBuf>,
 }
@@ -34,6 +36,7 @@ impl Default for Plan {
             singles: 20_000,
             steady: (200, 10),
             history: false,
+            limits: false,
             peers: None,
         }
     }
@@ -50,6 +53,8 @@ impl Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
     Ours,
+    /// Ours with a global limit and tenants that take turns.
+    Limited,
     Stock,
     Tuned,
 }
@@ -59,6 +64,7 @@ impl Subject {
     pub(crate) const fn argument(self) -> &'static str {
         match self {
             Self::Ours => "windlass",
+            Self::Limited => "windlass-limited",
             Self::Stock => "apalis-stock",
             Self::Tuned => "apalis-tuned",
         }
@@ -67,6 +73,7 @@ impl Subject {
     pub(crate) const fn title(self, kind: Kind) -> &'static str {
         match (self, kind) {
             (Self::Ours, _) => "windlass, defaults",
+            (Self::Limited, _) => "windlass, with a limit and fairness",
             (Self::Stock, Kind::Postgres) => "apalis-postgres, defaults",
             (Self::Tuned, Kind::Postgres) => "apalis-postgres, tuned",
             (Self::Stock, Kind::Sqlite) => "apalis-sqlite, defaults",
