@@ -14,6 +14,9 @@ struct DataAtRest;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guides/schedules.md")]
 struct SchedulesGuide;
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/limits.md")]
+struct LimitsGuide;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guides/apalis.md")]

@@ -17,9 +17,14 @@ pub(crate) fn render(plan: &Plan, results: &Results) -> String {
 
 fn render_kind(kind: Kind, results: &Results) -> String {
     let of_kind = || results.iter().filter(move |((k, _), _)| *k == kind);
-    let subjects = [Subject::Ours, Subject::Stock, Subject::Tuned]
-        .into_iter()
-        .filter(|subject| of_kind().any(|(_, values)| values.contains_key(subject)));
+    let subjects = [
+        Subject::Ours,
+        Subject::Limited,
+        Subject::Stock,
+        Subject::Tuned,
+    ]
+    .into_iter()
+    .filter(|subject| of_kind().any(|(_, values)| values.contains_key(subject)));
     let subjects: Vec<Subject> = subjects.collect();
     let mut rows = vec![
         header(kind, &subjects),
