@@ -67,8 +67,7 @@ impl Sqlite {
             .row_buffer_size(1024)
             // 16 MiB: a job's page is written again when it is claimed and when it ends, and those
             // writes should meet in the log.
-            .pragma("wal_autocheckpoint", "4000")
-            .pragma("cache_size", "-32768");
+            .pragma("wal_autocheckpoint", "4000");
         let pool = |connections, options: &SqliteOptions| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
@@ -77,10 +76,14 @@ impl Sqlite {
                 .idle_timeout(None)
                 .max_lifetime(None)
         };
-        let readers = connect.clone().pragma("query_only", "on");
+        // KiB. The writer's pages are written again and again; those who read look up a few.
+        let writer = connect.clone().pragma("cache_size", "-28672");
+        let readers = connect
+            .pragma("query_only", "on")
+            .pragma("cache_size", "-2048");
         Self {
             path,
-            writer: pool(1, options).connect_lazy_with(connect),
+            writer: pool(1, options).connect_lazy_with(writer),
             readers: pool(options.max_readers, options).connect_lazy_with(readers),
         }
     }
