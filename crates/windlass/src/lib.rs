@@ -17,6 +17,9 @@ struct SchedulesGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guides/limits.md")]
 struct LimitsGuide;
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/bulk-jobs.md")]
+struct BulkJobsGuide;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guides/apalis.md")]

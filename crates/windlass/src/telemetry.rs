@@ -149,6 +149,11 @@ pub(crate) fn attempt_span(job: &ClaimedJob) -> tracing::Span {
         queue.name = job.queue, correlationId = job.correlation_id, tenantId = job.tenant_id)
 }
 
+/// Around everything a handler logs that does many jobs at once.
+pub(crate) fn batch_span(kind: &str, jobs: usize) -> tracing::Span {
+    tracing::info_span!("batch", job.kind = kind, jobs)
+}
+
 pub(crate) fn attempt_ended(
     job: &ClaimedJob,
     outcome: AttemptOutcome,

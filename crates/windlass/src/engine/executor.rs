@@ -6,9 +6,11 @@
 use std::any::Any;
 use std::backtrace::Backtrace;
 use std::cell::RefCell;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rand::Rng;
 use tracing::Instrument;
 
@@ -45,6 +47,12 @@ pub enum Ended {
     /// Its lease was lost: nothing is recorded.
     #[error("the attempt lost its lease")]
     LeaseLost,
+}
+
+impl Ended {
+    pub(super) fn failed(error: anyhow::Error) -> Self {
+        Self::Failed(Failure(error))
+    }
 }
 
 /// The handler's own error, which need not be a `std::error::Error` itself.
@@ -169,11 +177,7 @@ pub(super) async fn perform<S: Clone + Send + Sync + 'static>(
     let context = Context::new(registry.services().clone(), Arc::clone(&attempt));
     let handler = run(context, args.as_ref().unwrap_or(&job.args));
     let span = telemetry::attempt_span(job);
-    IN_JOB
-        .scope((), handler)
-        .instrument(span)
-        .await
-        .map_err(|error| Ended::Failed(Failure(error)))
+    IN_JOB.scope((), handler).instrument(span).await
 }
 
 /// The outcome with its result as it is to be stored.
@@ -230,18 +234,28 @@ pub(super) fn install_panic_hook() {
     });
 }
 
+/// Runs a handler that does the jobs of several attempts; its panic is kept as one of an attempt is.
+pub(super) async fn caught<T>(handler: impl Future<Output = T>) -> Result<T, AttemptError> {
+    let handler = AssertUnwindSafe(IN_JOB.scope((), handler)).catch_unwind();
+    handler.await.map_err(|payload| panic_error(&*payload))
+}
+
 /// What a panic left, on the thread it happened on.
 pub(super) fn panicked(payload: &(dyn Any + Send)) -> Ended {
+    Ended::Panicked(panic_error(payload))
+}
+
+fn panic_error(payload: &(dyn Any + Send)) -> AttemptError {
     let message = payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "panicked with a value that is no text".to_owned());
     let error = AttemptError::new(message);
-    Ended::Panicked(match LAST_PANIC.with(|last| last.borrow_mut().take()) {
+    match LAST_PANIC.with(|last| last.borrow_mut().take()) {
         Some(trace) => error.with_backtrace(trace),
         None => error,
-    })
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub mod apalis;
 mod backend;
 mod backoff;
 mod bulk;
+mod bulk_job;
 mod checkpoint;
 mod client;
 mod completer;
@@ -43,6 +44,7 @@ mod sealing;
 mod timetable;
 
 pub use backoff::Backoff;
+pub use bulk_job::{BulkJob, BulkWindow};
 pub use client::{Client, EnqueueError};
 pub use context::{Context, ContextError};
 pub use executor::judge;

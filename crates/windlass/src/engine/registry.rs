@@ -2,10 +2,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 
 use super::bulk::{self, Bulk};
+use super::bulk_job::{BulkJob, BulkWindow, Collector};
 use super::context::Context;
+use super::executor::Ended;
 use super::failure::permanent;
 use super::job::{Job, JobOptions, Outcome};
 use super::redact;
@@ -14,7 +17,7 @@ use super::sealing::{KeyRing, NoKeys};
 use crate::model::{InvalidJob, Json, NewJob};
 
 type Run<S> =
-    Arc<dyn Fn(Context<S>, &Json) -> BoxFuture<'static, anyhow::Result<Outcome>> + Send + Sync>;
+    Arc<dyn Fn(Context<S>, &Json) -> BoxFuture<'static, Result<Outcome, Ended>> + Send + Sync>;
 type Prepare = fn(Json) -> Result<NewJob, InvalidJob>;
 
 /// The kinds of jobs this program knows, each under its name.
@@ -60,6 +63,8 @@ pub struct KindInfo {
     pub redact: &'static [&'static str],
     /// How its jobs are queued, retried and bounded.
     pub options: JobOptions,
+    /// Which of its jobs are done together; `None` if they are done one by one.
+    pub window: Option<BulkWindow>,
     prepare: Prepare,
 }
 
@@ -79,15 +84,33 @@ impl<S: Clone + Send + Sync + 'static> Registry<S> {
     /// If the kind, or one of its aliases, is there already: two handlers for one name is a mistake that
     /// must not start.
     #[must_use]
-    pub fn register<J: Job<Services = S>>(mut self) -> Self {
-        let run: Run<S> = Arc::new(|cx, args| match args.decode::<J>() {
-            Ok(job) => Box::pin(job.run(cx)),
-            // No repetition makes stored args decode; a newer program may, by requeue.
-            Err(error) => Box::pin(std::future::ready(Err(permanent(undecodable::<J>(&error))))),
+    pub fn register<J: Job<Services = S>>(self) -> Self {
+        let run: Run<S> = Arc::new(|cx, args| match decoded::<J>(args) {
+            Ok(job) => async move { job.run(cx).await.map_err(Ended::failed) }.boxed(),
+            Err(ended) => ready(Err(ended)).boxed(),
         });
+        self.add::<J>(&run, None)
+    }
+
+    /// Adds a kind whose jobs are done many at once; see [`BulkJob`].
+    ///
+    /// # Panics
+    /// As [`Registry::register`] does.
+    #[must_use]
+    pub fn register_bulk<J: BulkJob<Services = S>>(self) -> Self {
+        let window = J::window();
+        let collector = Collector::<J>::new(window);
+        let run: Run<S> = Arc::new(move |cx, args| match decoded::<J>(args) {
+            Ok(job) => Arc::clone(&collector).join(job, cx).boxed(),
+            Err(ended) => ready(Err(ended)).boxed(),
+        });
+        self.add::<J>(&run, Some(window))
+    }
+
+    fn add<J: Job<Services = S>>(mut self, run: &Run<S>, window: Option<BulkWindow>) -> Self {
         for name in [J::KIND].iter().chain(J::ALIASES) {
             assert!(
-                self.runners.insert(name, Arc::clone(&run)).is_none(),
+                self.runners.insert(name, Arc::clone(run)).is_none(),
                 "kind {name} registered twice"
             );
         }
@@ -96,6 +119,7 @@ impl<S: Clone + Send + Sync + 'static> Registry<S> {
             aliases: J::ALIASES,
             redact: J::redact(),
             options: J::options(),
+            window,
             prepare: prepare_args::<J>,
         };
         let kinds = Arc::make_mut(&mut self.catalogue.0);
@@ -129,8 +153,8 @@ impl<S: Clone + Send + Sync + 'static> Registry<S> {
     /// Adds what the engine runs for itself. It is in no catalogue: nobody enqueues it by name.
     pub(super) fn with_internal(mut self) -> Self {
         let run: Run<S> = Arc::new(|cx, args| match args.decode::<Bulk>() {
-            Ok(bulk) => Box::pin(bulk.run(cx)),
-            Err(error) => Box::pin(std::future::ready(Err(permanent(error)))),
+            Ok(bulk) => async move { bulk.run(cx).await.map_err(Ended::failed) }.boxed(),
+            Err(error) => ready(Err(Ended::failed(permanent(error)))).boxed(),
         });
         self.runners.insert(bulk::KIND, run);
         self
@@ -213,6 +237,12 @@ fn with_options<J: Job>(job: &J, args: Json) -> NewJob {
         compress_above: options.compress_above,
         ..NewJob::new(J::KIND, args)
     }
+}
+
+fn decoded<J: Job>(args: &Json) -> Result<J, Ended> {
+    // No repetition makes stored args decode; a newer program may, by requeue.
+    args.decode()
+        .map_err(|error| Ended::failed(permanent(undecodable::<J>(&error))))
 }
 
 /// Says which field is at fault, never what it holds: args may carry message bodies.

@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::backend::{self, Feed, Record};
 use super::bulk;
+use super::bulk_job;
 use super::client::Client;
 use super::completer::{self, BACKLOG};
 use super::control::{self, ControlState};
@@ -156,6 +157,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
                 field: "keys",
                 problem: error.to_string(),
             })?;
+        bulk_job::check(&catalogue, &options.queues)?;
         let client = Client::new(Arc::clone(&store))
             .with_catalogue(catalogue)
             .with_keys(options.keys.clone());
