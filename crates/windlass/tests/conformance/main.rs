@@ -21,6 +21,7 @@ mod flows;
 mod flows_any;
 mod flows_operate;
 mod governed;
+mod governor;
 mod handles;
 mod heartbeat;
 mod idempotency;
@@ -407,6 +408,12 @@ macro_rules! store_conformance {
                 catch_up_after_an_outage_of_two_days_as_each_policy_says,
                 fire_nothing_again_after_retention,
                 refuse_bad_schedules_with_the_reason_and_create_nothing,
+            }
+            governor {
+                a_pause_of_a_kind_stops_that_kind_and_its_end_runs_it,
+                a_pause_of_a_tenant_stops_that_tenant_and_its_end_runs_it,
+                a_pause_of_a_kind_of_a_tenant_stops_just_that,
+                a_policy_is_followed_and_let_go_of_while_jobs_run,
             }
             handles {
                 see_each_others_jobs,
