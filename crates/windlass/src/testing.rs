@@ -56,6 +56,7 @@ mod expect;
 mod golden;
 mod run;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ pub use run::{Ran, run};
 
 /// Most jobs that a test may look at.
 const ALL: u32 = 1000;
+/// Jobs of a queue that a drain runs at once, unless a kind's window needs more.
+const SLOTS: usize = 8;
 
 /// Runs every job that is due, and those they enqueue, with the real engine; returns all jobs,
 /// newest first, once nothing is due or running. Jobs that wait for a later time stay as they are:
@@ -84,20 +87,16 @@ pub async fn drain<S: Clone + Send + Sync + 'static>(
     registry: Registry<S>,
 ) -> Result<Vec<JobRecord>, Error> {
     let store = Arc::clone(client.store());
-    let mut queues: Vec<(String, usize)> = Vec::new();
-    for kind in registry.catalogue().kinds() {
-        let queue = registry
-            .catalogue()
-            .get(kind)
-            .map(|info| info.options.queue.to_owned());
-        queues.extend(
-            queue
-                .filter(|q| queues.iter().all(|(known, _)| known != q))
-                .map(|q| (q, 8)),
-        );
+    let catalogue = registry.catalogue();
+    let mut queues: BTreeMap<String, usize> = BTreeMap::new();
+    for info in catalogue.kinds().filter_map(|kind| catalogue.get(kind)) {
+        let slots = queues.entry(info.options.queue.to_owned()).or_default();
+        // Jobs that are done together need a slot each.
+        let together = info.window.map_or(0, |window| window.max);
+        *slots = (*slots).max(SLOTS).max(together);
     }
     let options = EngineOptions {
-        queues,
+        queues: queues.into_iter().collect(),
         maintenance: false,
         keys: client.keys().clone(),
         ..EngineOptions::default()

@@ -437,3 +437,14 @@ async fn one_by_one_it_is_a_batch_of_its_own() {
     assert_eq!(states, [State::Completed, State::Dead]);
     assert_eq!(yard.sizes(), [1, 1]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_of_a_test_does_them_together() {
+    let yard = Yard::default();
+    let registry = Registry::new(yard.clone()).register_bulk::<Load<SHORT>>();
+    let client = testing::client(&registry);
+    enqueue(&client, &[Act::Succeed; 3]).await;
+    let jobs = testing::drain(&client, registry).await.unwrap();
+    assert!(jobs.iter().all(|job| job.state == State::Completed));
+    assert_eq!(yard.sizes(), [3]);
+}
