@@ -10,8 +10,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use windlass::Timestamp;
 use windlass::engine::{PolicyError, StoredPolicy};
-use windlass::model::{Audit, QueuePolicy};
+use windlass::model::QueuePolicy;
 
+use super::actor::Actor;
 use super::body::Body;
 use super::schema::Guarded;
 use super::{ApiState, Problem};
@@ -92,7 +93,7 @@ async fn show(
     params(
         ("queue" = String, Path, description = "The queue"),
         ("if-match" = Option<String>, Header, description = "The `etag` that the policy must have"),
-        ("x-actor" = Option<String>, Header, description = "Who does it, for the audit log"),
+        ("x-actor" = Option<String>, Header, description = "A name to go with the credential's, for the audit log"),
         ("x-reason" = Option<String>, Header, description = "Why, for the audit log"),
     ),
     request_body(content = Object, description = "The policy, as it is shown"),
@@ -106,13 +107,13 @@ async fn show(
 async fn set(
     State(state): State<ApiState>,
     Path(queue): Path<String>,
+    actor: Actor,
     headers: HeaderMap,
     Body(policy): Body<QueuePolicy>,
 ) -> Result<PolicyView, Problem> {
-    let audit = audit(&headers, "policy.set", &queue);
     let expected = expected(&headers)?;
-    let set = state.client.set_policy(&queue, &policy, expected, &audit);
-    match set.await {
+    let operator = actor.operator(&state, reason(&headers).as_deref());
+    match operator.set_policy(&queue, &policy, expected).await {
         Ok(stored) => Ok(stored.into()),
         Err(PolicyError::Invalid(error)) => Err(Problem::invalid_field(error.field, error.problem)),
         Err(PolicyError::Store(error)) => Err(Problem::from_change(error)),
@@ -128,7 +129,7 @@ async fn set(
     params(
         ("queue" = String, Path, description = "The queue"),
         ("if-match" = Option<String>, Header, description = "The `etag` that the policy must have"),
-        ("x-actor" = Option<String>, Header, description = "Who does it, for the audit log"),
+        ("x-actor" = Option<String>, Header, description = "A name to go with the credential's, for the audit log"),
         ("x-reason" = Option<String>, Header, description = "Why, for the audit log"),
     ),
     responses(
@@ -141,11 +142,12 @@ async fn set(
 async fn clear(
     State(state): State<ApiState>,
     Path(queue): Path<String>,
+    actor: Actor,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let audit = audit(&headers, "policy.clear", &queue);
     let expected = expected(&headers)?;
-    let cleared = state.client.clear_policy(&queue, expected, &audit).await;
+    let operator = actor.operator(&state, reason(&headers).as_deref());
+    let cleared = operator.clear_policy(&queue, expected).await;
     if cleared.map_err(Problem::from_change)? {
         Ok(StatusCode::NO_CONTENT)
     } else {
@@ -153,18 +155,10 @@ async fn clear(
     }
 }
 
-/// Who does it and why, as the caller says.
-fn audit(headers: &HeaderMap, action: &str, queue: &str) -> Audit {
-    let said = |name: &str| {
-        let value = headers.get(name)?.to_str().ok()?.trim();
-        Some(value.chars().take(200).collect::<String>()).filter(|said| !said.is_empty())
-    };
-    let actor = said("x-actor").unwrap_or_else(|| "api".to_owned());
-    let subject = format!("queue/{}", queue.chars().take(128).collect::<String>());
-    Audit {
-        reason: said("x-reason"),
-        ..Audit::new(actor, action, subject)
-    }
+/// Why, as the caller says.
+fn reason(headers: &HeaderMap) -> Option<String> {
+    let said = headers.get("x-reason")?;
+    Some(String::from_utf8_lossy(said.as_bytes()).into_owned())
 }
 
 fn expected(headers: &HeaderMap) -> Result<Option<i64>, Problem> {

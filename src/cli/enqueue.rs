@@ -39,6 +39,9 @@ pub struct Args {
     /// What it belongs to
     #[arg(long)]
     correlation: Option<String>,
+    /// What its queue's limits per key count it by; its tenant if its kind chooses nothing else
+    #[arg(long, value_name = "KEY")]
+    limit_key: Option<String>,
     /// At most one unfinished job of this key
     #[arg(long, value_name = "KEY")]
     unique: Option<String>,
@@ -65,6 +68,7 @@ pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> R
     job.tags = args.tag;
     job.tenant_id = tenant(job.tenant_id, args.tenant)?;
     job.correlation_id = args.correlation;
+    job.limit_key = args.limit_key.or(job.limit_key);
     if let Some(key) = args.unique {
         job.unique = Some(Unique {
             key,

@@ -4,10 +4,10 @@ use std::io::Read;
 
 use clap::Subcommand;
 use windlass::Client;
-use windlass::engine::{PolicyError, StoredPolicy};
-use windlass::model::{Audit, QueuePolicy};
+use windlass::engine::{Operator, PolicyError, StoredPolicy};
+use windlass::model::QueuePolicy;
 
-use super::{Exit, Failure, Printer};
+use super::{Exit, Failure, Printer, actor};
 
 /// What to do with the policy of a queue.
 #[derive(Debug, Subcommand)]
@@ -23,36 +23,18 @@ pub enum Action {
         queue: String,
         /// The policy as JSON, such as '{"concurrency": 20, "fair": {}}'; - reads it from stdin
         policy: String,
-        #[command(flatten)]
-        why: Why,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Take the policy of a queue away
     Clear {
         /// The queue
         queue: String,
-        #[command(flatten)]
-        why: Why,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
     },
-}
-
-/// What the audit log keeps of it.
-#[derive(Debug, clap::Args)]
-pub struct Why {
-    /// Who does it
-    #[arg(long, default_value = "jobctl", value_name = "NAME")]
-    actor: String,
-    /// Why
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-}
-
-impl Why {
-    fn audit(self, action: &str, queue: &str) -> Audit {
-        Audit {
-            reason: self.reason,
-            ..Audit::new(self.actor, action, format!("queue/{queue}"))
-        }
-    }
 }
 
 pub(super) async fn run(
@@ -62,10 +44,17 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match action {
         Action::Show { queue } => show(client, queue, printer).await,
-        Action::Set { queue, policy, why } => set(client, &queue, &policy, why, printer).await,
-        Action::Clear { queue, why } => {
-            let audit = why.audit("policy.clear", &queue);
-            if !client.clear_policy(&queue, None, &audit).await? {
+        Action::Set {
+            queue,
+            policy,
+            reason,
+        } => {
+            let operator = actor::operator(client, reason.as_deref());
+            set(&operator, &queue, &policy, printer).await
+        }
+        Action::Clear { queue, reason } => {
+            let operator = actor::operator(client, reason.as_deref());
+            if !operator.clear_policy(&queue, None).await? {
                 return Err(none(&queue));
             }
             printer.talk(&format!("queue {queue} has no policy any more"));
@@ -92,10 +81,9 @@ async fn show(
 }
 
 async fn set(
-    client: &Client,
+    operator: &Operator,
     queue: &str,
     policy: &str,
-    why: Why,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     let mut text = policy.to_owned();
@@ -105,8 +93,7 @@ async fn set(
     }
     let policy: QueuePolicy =
         serde_json::from_str(&text).map_err(|error| Failure::usage(format!("policy: {error}")))?;
-    let audit = why.audit("policy.set", queue);
-    match client.set_policy(queue, &policy, None, &audit).await {
+    match operator.set_policy(queue, &policy, None).await {
         Ok(stored) => Ok(printer.data(&stored, line)?),
         Err(PolicyError::Invalid(error)) => Err(Failure::usage(error.to_string())),
         Err(PolicyError::Store(error)) => Err(error.into()),

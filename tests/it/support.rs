@@ -73,3 +73,27 @@ fn fresh_url() -> String {
     let (server, _) = server.rsplit_once('/').expect("a database URL has a path");
     format!("{server}/it_{}?{parameters}", uuid::Uuid::new_v4().simple())
 }
+
+/// How many due jobs of the default queue may start, at one of each key.
+pub(crate) async fn startable_at_one_per_key(store: &dyn windlass::Store) -> usize {
+    let policy = r#"{"per_key":{"concurrency":1}}"#;
+    let mut allotter = windlass::model::Allotter::new(windlass::model::Rules {
+        policy: serde_json::from_str(policy).unwrap(),
+        ..Default::default()
+    });
+    let mut jobs = 0;
+    loop {
+        let claim = windlass::store::Claim {
+            queue: windlass::NewJob::DEFAULT_QUEUE,
+            worker: "test",
+            limit: 100,
+            lease: std::time::Duration::from_secs(30),
+            now: None,
+        };
+        let granted = store.claim_governed(claim, &mut allotter).await.unwrap();
+        jobs += granted.jobs.len();
+        if !granted.more {
+            return jobs;
+        }
+    }
+}

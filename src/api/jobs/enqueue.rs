@@ -55,6 +55,8 @@ pub(super) struct NewJobRequest {
     correlation_id: Option<String>,
     /// Jobs with one key (per tenant) run strictly in order, one at a time.
     ordering_key: Option<String>,
+    /// What its queue's limits per key count it by; its tenant if its kind chooses nothing else.
+    limit_key: Option<String>,
     unique: Option<UniqueRequest>,
 }
 
@@ -241,6 +243,9 @@ fn prepare(
     }
     if request.ordering_key.is_some() {
         job.ordering_key = request.ordering_key;
+    }
+    if request.limit_key.is_some() {
+        job.limit_key = request.limit_key;
     }
     if let Some(asked) = request.unique {
         job.unique = Some(unique(asked)?);

@@ -3,6 +3,7 @@ use serde_json::json;
 use windlass::model::AuditFilter;
 
 use super::Api;
+use crate::support::startable_at_one_per_key;
 
 const PATH: &str = "/v1/queues/mail/policy";
 
@@ -46,11 +47,14 @@ async fn a_policy_is_set_shown_and_cleared_and_recorded() {
     };
     assert_eq!(
         (set.audit.action.as_str(), set.audit.actor.as_str()),
-        ("policy.set", "ada")
+        ("policy.set", "admin (ada)")
     );
     assert_eq!(set.audit.subject, "queue/mail");
     assert_eq!(set.audit.reason.as_deref(), Some("the provider is slow"));
-    assert_eq!(clear.audit.action, "policy.clear");
+    assert_eq!(
+        (clear.audit.action.as_str(), clear.audit.actor.as_str()),
+        ("policy.clear", "admin")
+    );
     assert!(clear.audit.before.is_some() && clear.audit.after.is_none());
 }
 
@@ -120,4 +124,19 @@ async fn a_policy_that_has_changed_meanwhile_is_not_overwritten() {
     assert_eq!(api.get(PATH).await.json()["policy"]["concurrency"], 2);
     let odd = put(json!({"concurrency": 3}), "\"x\"").await;
     assert_eq!(odd.json()["field"], "if-match");
+}
+
+#[tokio::test]
+async fn a_request_says_what_limits_count_its_job_by() {
+    let api = Api::new();
+    let job = |key: &str| json!({"kind": "greet", "args": {"name": "x"}, "tenant_id": "acme", "limit_key": key});
+    for key in ["account 1", "account 1", "account 2"] {
+        let made = api.post("/v1/jobs", job(key)).await;
+        assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    }
+    let refused = api.post("/v1/jobs", job("")).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(refused.json()["field"], "limit_key");
+    let jobs = startable_at_one_per_key(&**api.client.store()).await;
+    assert_eq!(jobs, 2, "one of each account");
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::api::kinds;
 use crate::lines::Lines;
-use crate::support::with_postgres;
+use crate::support::{startable_at_one_per_key, with_postgres};
 
 /// A database that `jobctl` works on.
 pub(super) struct Desk {
@@ -480,15 +480,17 @@ async fn a_policy_is_set_shown_and_cleared() {
     let desk = Desk::new().await;
     let policy = r#"{"concurrency":3,"fair":{}}"#;
     let set = desk
-        .run(&[
-            "policy", "set", "mail", policy, "--actor", "ada", "--reason", "slow",
-        ])
+        .run(&["policy", "set", "mail", policy, "--reason", "slow"])
         .await;
     assert_eq!(set.exit, Exit::Done, "{}", set.err);
     let shown = desk.json(&["policy", "show", "mail"]).await;
     assert_eq!(shown["policy"].to_string(), policy);
     let all = desk.run(&["policy", "show"]).await;
     assert_eq!(all.out, format!("mail\t{policy}\n"));
+    let log = desk.json(&["audit"]).await.to_string();
+    for told in [r#""policy.set""#, r#""jobctl:"#, r#""slow""#] {
+        assert!(log.contains(told), "{log} does not tell {told}");
+    }
 
     let zero = desk
         .run(&["policy", "set", "mail", r#"{"concurrency":0}"#])
@@ -514,4 +516,17 @@ async fn a_policy_is_set_shown_and_cleared() {
         desk.run(&["policy", "show", "mail"]).await.exit,
         Exit::NotFound
     );
+}
+
+#[tokio::test]
+async fn an_enqueue_says_what_limits_count_its_job_by() {
+    let desk = Desk::new().await;
+    for key in ["account 1", "account 1", "account 2"] {
+        desk.enqueue(&["--tenant", "acme", "--limit-key", key])
+            .await;
+    }
+    let file = windlass::db::Sqlite::new(desk.file(), &windlass::db::SqliteOptions::default());
+    let store = windlass::store::sqlite::SqliteStore::new(file);
+    let jobs = startable_at_one_per_key(&store).await;
+    assert_eq!(jobs, 2, "one of each account");
 }

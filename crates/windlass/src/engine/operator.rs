@@ -33,7 +33,7 @@ const MAX_REASON: usize = 1000;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Operator {
-    client: Client,
+    pub(super) client: Client,
     actor: String,
     reason: Option<String>,
 }
@@ -152,7 +152,7 @@ fn decoded<T: serde::de::DeserializeOwned>(
 }
 
 impl Operator {
-    fn audit(&self, action: &str, subject: String) -> Audit {
+    pub(super) fn audit(&self, action: &str, subject: String) -> Audit {
         let audit = Audit::new(self.actor.as_str(), action, subject);
         Audit {
             reason: self.reason.clone(),

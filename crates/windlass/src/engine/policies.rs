@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::client::Client;
+use super::operator::Operator;
 use crate::model::{Audit, InvalidPolicy, Json, QueuePolicy, Setting, Timestamp};
 use crate::store::{self, ChangeSetting};
 
@@ -110,6 +111,44 @@ impl Client {
         };
         self.store().change_setting(change).await
     }
+}
+
+impl Operator {
+    /// Gives a queue a policy in the operator's name; see [`Client::set_policy`].
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::set_policy`].
+    pub async fn set_policy(
+        &self,
+        queue: &str,
+        policy: &QueuePolicy,
+        expected: Option<i64>,
+    ) -> Result<StoredPolicy, PolicyError> {
+        let audit = self.audit("policy.set", subject(queue));
+        self.client
+            .set_policy(queue, policy, expected, &audit)
+            .await
+    }
+
+    /// Takes a queue's policy away in the operator's name; see [`Client::clear_policy`].
+    ///
+    /// # Errors
+    ///
+    /// As of [`Client::clear_policy`].
+    pub async fn clear_policy(
+        &self,
+        queue: &str,
+        expected: Option<i64>,
+    ) -> Result<bool, store::Error> {
+        let audit = self.audit("policy.clear", subject(queue));
+        self.client.clear_policy(queue, expected, &audit).await
+    }
+}
+
+fn subject(queue: &str) -> String {
+    let name: String = queue.chars().take(128).collect();
+    format!("queue/{name}")
 }
 
 fn stored(setting: Setting) -> Option<StoredPolicy> {
