@@ -7,7 +7,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use windlass::model::Idempotency;
+use windlass::JobId;
+use windlass::model::{FlowId, Idempotency};
 
 use super::Problem;
 
@@ -80,6 +81,28 @@ impl Once {
             digest: self.digest,
             window: WINDOW,
         }
+    }
+
+    /// For a flow, whose id the key is: to start one id twice starts one flow, for as long as it is kept.
+    pub(super) fn flow(&self) -> Result<FlowId, Problem> {
+        let id: Option<FlowId> = self.key.parse().ok();
+        id.filter(|id| id.as_uuid().get_version_num() == 7)
+            .ok_or_else(|| {
+                Problem::invalid_parameter(
+                    HEADER,
+                    "becomes the flow's id, by which flows are in order: send a UUID of version 7",
+                )
+            })
+    }
+
+    /// The same job id, its random part drawn from what was asked. Of a flow's first job it tells
+    /// whether the flow was made by the same request.
+    pub(super) fn marked(&self, id: JobId) -> JobId {
+        let digest = Sha256::digest(format!("{}\0{}", self.key, self.digest));
+        let mut bytes = id.as_uuid().into_bytes();
+        bytes[8..].copy_from_slice(&digest[..8]);
+        bytes[8] = 0x80 | (bytes[8] & 0x3f);
+        JobId::from_uuid(uuid::Uuid::from_bytes(bytes))
     }
 
     /// For one job of many.

@@ -8,6 +8,7 @@ mod actor;
 mod audit;
 mod auth;
 mod body;
+mod flows;
 mod health;
 mod idempotency;
 mod integrations;
@@ -125,6 +126,7 @@ impl ApiState {
 pub fn app(state: ApiState) -> Router {
     let guarded = OpenApiRouter::new()
         .merge(jobs::router())
+        .merge(flows::router())
         .merge(messages::router())
         .merge(queues::router())
         .merge(schedules::router())

@@ -9,8 +9,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use windlass::engine::{EnqueueError, OperatorError, ScheduleError};
-use windlass::model::{InvalidJob, InvalidSchedule};
+use windlass::engine::{EnqueueError, OperatorError, ScheduleError, SignalError};
+use windlass::model::{InvalidJob, InvalidSchedule, RetryRefused};
 use windlass::{JobId, State, store};
 
 use crate::{platform, telemetry};
@@ -234,6 +234,41 @@ impl Problem {
         .about(id)
     }
 
+    pub(super) fn flow_not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "/problems/flow-not-found",
+            "There is no such flow",
+            "no flow has this id (for this tenant); it may have been deleted by retention",
+        )
+        .on("id")
+    }
+
+    pub(super) fn flow_finished() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "/problems/flow-finished",
+            "The flow has finished",
+            "all its steps have ended, so there is nothing to cancel; retry it to run steps again",
+        )
+    }
+
+    /// A flow was not retried, and nothing of it was changed.
+    pub(super) fn of_retry(refused: &RetryRefused) -> Self {
+        match refused {
+            RetryRefused::UnknownStep(_) => Self::invalid_parameter(
+                "from",
+                "the flow has no step of this name; GET /v1/flows/{id} lists them",
+            ),
+            refused => Self::new(
+                StatusCode::CONFLICT,
+                "/problems/flow-not-retried",
+                "The flow cannot be retried so",
+                refused.to_string(),
+            ),
+        }
+    }
+
     /// There is no such thing, which is no job.
     pub(super) fn not_found(field: &str, detail: impl Into<String>) -> Self {
         Self::new(
@@ -354,6 +389,16 @@ impl Problem {
         .about(made)
     }
 
+    pub(super) fn flow_mismatch() -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "/problems/idempotency-mismatch",
+            "The idempotency key was used for another request",
+            "this key is the id of a flow that another request has started; use a new key",
+        )
+        .on("idempotency-key")
+    }
+
     fn unknown_kind(known: &str) -> Self {
         let detail = match known {
             "" => "this program knows no kinds of jobs".to_owned(),
@@ -463,6 +508,19 @@ impl From<EnqueueError> for Problem {
     }
 }
 
+impl From<SignalError> for Problem {
+    fn from(error: SignalError) -> Self {
+        match error {
+            SignalError::Invalid(invalid) => invalid.into(),
+            SignalError::Store(error) => error.into(),
+            other => {
+                tracing::error!(error = %other, "a signal failed in a way this API does not know");
+                Self::internal()
+            }
+        }
+    }
+}
+
 impl From<OperatorError> for Problem {
     fn from(error: OperatorError) -> Self {
         match error {
@@ -523,6 +581,7 @@ fn past(verb: &str) -> String {
     match verb {
         "cancel" => "cancelled".to_owned(),
         "requeue" => "requeued".to_owned(),
+        "signal" => "signalled".to_owned(),
         verb => format!("{verb}ed"),
     }
 }

@@ -93,14 +93,14 @@ pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> R
     Ok(())
 }
 
-fn text(given: String) -> Result<String, Failure> {
+pub(super) fn text(given: String) -> Result<String, Failure> {
     if given != "-" {
         return Ok(given);
     }
     let mut text = String::new();
     std::io::stdin()
         .read_to_string(&mut text)
-        .map_err(|error| Failure::usage(format!("args: failed to read stdin: {error}")))?;
+        .map_err(|error| Failure::usage(format!("failed to read stdin: {error}")))?;
     Ok(text)
 }
 

@@ -14,6 +14,7 @@ mod doctor;
 mod drain;
 mod enqueue;
 mod failure;
+mod flows;
 mod import;
 mod keys;
 mod list;
@@ -26,6 +27,7 @@ mod requeue;
 mod rerun;
 mod schedules;
 mod show;
+mod signal;
 mod slots;
 mod view;
 mod workers;
@@ -106,6 +108,11 @@ pub enum Command {
     Policy(policy::Action),
     /// Show how each queue stands
     Queues,
+    /// Look after jobs that wait for other jobs
+    #[command(subcommand)]
+    Flows(flows::Command),
+    /// Leave a message for a job that waits for one
+    Signal(signal::Args),
     /// Look after what is done by the clock
     #[command(subcommand)]
     Schedules(schedules::Command),
@@ -183,6 +190,8 @@ async fn dispatch(
         Command::Policy(action) => policy::run(&client, action, printer).await,
         Command::Queues => queues::run(&client, printer).await,
         Command::Keys(command) => keys::run(&client, command, printer).await,
+        Command::Flows(command) => flows::run(&client, command, printer).await,
+        Command::Signal(args) => signal::run(&client, args, printer).await,
         Command::Schedules(command) => schedules::run(&client, command, printer).await,
         Command::Import(command) => import::run(&client, command, printer).await,
         Command::Workers => workers::run(&client, printer).await,

@@ -25,45 +25,45 @@ const LONGEST_MS: i64 = 100 * 365 * 24 * 3600 * 1000;
 /// A job to be enqueued. What is left out is as its kind has it.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewJobRequest {
+pub(in crate::api) struct NewJobRequest {
     /// What is to be done.
     #[schema(example = "ingest_document")]
-    kind: String,
+    pub(in crate::api) kind: String,
     /// With what, at most 1 MiB.
     #[serde(default = "windlass::Json::empty_object")]
     #[schema(value_type = Object)]
-    args: windlass::Json,
+    pub(in crate::api) args: windlass::Json,
     /// Where it waits.
-    queue: Option<String>,
+    pub(in crate::api) queue: Option<String>,
     /// 0 first .. 9 last.
     #[schema(minimum = 0, maximum = 9)]
-    priority: Option<i64>,
+    pub(in crate::api) priority: Option<i64>,
     /// When it is due; not together with `delay_ms`.
     #[schema(value_type = Option<String>, format = DateTime)]
-    run_at: Option<Timestamp>,
+    pub(in crate::api) run_at: Option<Timestamp>,
     /// How long from now it is due.
     #[schema(minimum = 0)]
-    delay_ms: Option<i64>,
+    pub(in crate::api) delay_ms: Option<i64>,
     /// How many attempts it may have.
     #[schema(minimum = 1, maximum = 1000)]
-    max_attempts: Option<i64>,
+    pub(in crate::api) max_attempts: Option<i64>,
     /// Words to find it by, at most 32.
-    tags: Option<Vec<String>>,
+    pub(in crate::api) tags: Option<Vec<String>>,
     /// Whose it is.
-    tenant_id: Option<String>,
+    pub(in crate::api) tenant_id: Option<String>,
     /// What it belongs to; the request's `x-correlation-id` if left out.
-    correlation_id: Option<String>,
+    pub(in crate::api) correlation_id: Option<String>,
     /// Jobs with one key (per tenant) run strictly in order, one at a time.
-    ordering_key: Option<String>,
+    pub(in crate::api) ordering_key: Option<String>,
     /// What its queue's limits per key count it by; its tenant if its kind chooses nothing else.
-    limit_key: Option<String>,
-    unique: Option<UniqueRequest>,
+    pub(in crate::api) limit_key: Option<String>,
+    pub(in crate::api) unique: Option<UniqueRequest>,
 }
 
 /// At most one job per key, kind and tenant.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct UniqueRequest {
+pub(in crate::api) struct UniqueRequest {
     /// The key.
     key: String,
     /// For how long after the enqueue, besides while the job is unfinished.
@@ -211,7 +211,7 @@ pub(in crate::api) fn answered(answer: Enqueued, made: StatusCode, keyed: bool) 
 }
 
 /// The job as its kind wants it, with what the request says otherwise, checked.
-fn prepare(
+pub(in crate::api) fn prepare(
     client: &Client,
     request: NewJobRequest,
     context: &RequestContext,

@@ -5,6 +5,7 @@ mod enqueue;
 mod operate;
 mod read;
 mod rerun;
+mod signal;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,7 +16,7 @@ use windlass::model::Enqueued;
 
 use super::ApiState;
 
-pub(super) use enqueue::answered;
+pub(super) use enqueue::{NewJobRequest, answered, prepare};
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -26,6 +27,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(operate::cancel))
         .routes(routes!(operate::discard))
         .routes(routes!(rerun::rerun))
+        .routes(routes!(signal::signal))
         .routes(routes!(bulk::preview))
         .routes(routes!(bulk::start))
 }

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod control;
+mod flows;
 mod jobs;
 mod messages;
 mod openapi;

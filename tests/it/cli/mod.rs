@@ -1,5 +1,6 @@
 //! `jobctl`: as a process, and where it needs kinds of its own, in this one.
 
 mod commands;
+mod flows;
 mod process;
 mod schedules;

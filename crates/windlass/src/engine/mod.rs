@@ -33,6 +33,7 @@ mod job;
 mod leader;
 mod leases;
 mod maintenance;
+mod operate_flows;
 mod operator;
 mod policies;
 mod redact;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Json;
 
 fn job() -> NewJob {
     NewJob::new("work", Json::empty_object())
@@ -103,4 +104,35 @@ fn a_steps_tenant_is_the_flows() {
         assert_eq!(step.job.tenant_id.as_deref(), Some("acme"));
         assert_eq!(step.job.correlation_id.as_deref(), Some("c"));
     }
+}
+
+#[test]
+fn a_step_says_what_it_waits_for() {
+    let step = |after, state, pending| StepRecord {
+        position: 1,
+        name: "report".to_owned(),
+        job: JobId::new(),
+        kind: "work".to_owned(),
+        after,
+        parents: Vec::new(),
+        pending,
+        state,
+        ended_as: None,
+        reason: None,
+    };
+    let told = |after, pending| step(after, State::Waiting, pending).waits_for();
+    for (after, pending, words) in [
+        (After::Success, 1, "waits for 1 parent to complete"),
+        (After::Failure, 2, "waits for one of 2 parents to fail"),
+        (After::Finished, 3, "waits for 3 parents to end"),
+    ] {
+        assert_eq!(told(after, pending).as_deref(), Some(words));
+    }
+    let in_line = told(After::Success, 0);
+    assert_eq!(in_line, None, "it waits for its turn, not for a parent");
+    let let_go = step(After::Failure, State::Running, 1).waits_for();
+    assert_eq!(
+        let_go, None,
+        "one has failed: it need not wait for the others"
+    );
 }
