@@ -180,7 +180,8 @@ impl Client {
         let jobs: Vec<NewJob> = jobs.collect::<Result<_, _>>()?;
         let wanted = format!("{} to {}", range.from, range.until);
         let mut audit = by.audit("schedule.backfill", name);
-        audit.after = crate::model::Json::encode(&wanted).ok();
+        let wanted = crate::model::Json::encode(&wanted);
+        audit.after = Some(wanted.map_err(|error| store::Error::Corrupt(error.to_string()))?);
         self.store().record_audit(&audit, None).await?;
         for (tick, job) in plan.iter_mut().zip(&jobs) {
             if tick.before == Some(TickOutcome::Fired) {
