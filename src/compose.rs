@@ -19,6 +19,7 @@ use crate::api::{Doors, ServerOptions};
 use crate::config::{Config, DatabaseKind, DatabaseOptions};
 use crate::jobs::{self, Services};
 use crate::platform::{Platform, Prepared};
+use crate::records::Records;
 use crate::services::chunking::Chunker;
 use crate::services::events::Events;
 use crate::services::models::Models;
@@ -33,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Database {
     /// For the platform's data.
     pub platform: Platform,
+    /// For what the product remembers besides.
+    pub records: Records,
     /// For the jobs.
     pub store: Arc<dyn Store>,
 }
@@ -48,6 +51,7 @@ pub fn open(options: &DatabaseOptions) -> anyhow::Result<Database> {
             let db = Sqlite::new(file, &sqlite);
             Ok(Database {
                 store: Arc::new(SqliteStore::new(db.clone())),
+                records: Records::new(Db::Sqlite(db.clone())),
                 platform: Platform::new(Db::Sqlite(db)),
             })
         }
@@ -71,6 +75,7 @@ pub fn open(options: &DatabaseOptions) -> anyhow::Result<Database> {
             let db = Postgres::new(url, &platform).context(invalid)?;
             Ok(Database {
                 store: Arc::new(store),
+                records: Records::new(Db::Postgres(db.clone())),
                 platform: Platform::new(Db::Postgres(db)),
             })
         }
@@ -144,14 +149,15 @@ pub struct Made {
     pub warnings: Vec<String>,
 }
 
-/// Brings the engine's tables to this program's version, and makes the platform's where there are
-/// none; an existing platform's are left as they are.
+/// Brings the engine's and the product's own tables to this program's version, and makes the
+/// platform's where there are none; an existing platform's are left as they are.
 pub async fn migrate(database: &Database) -> anyhow::Result<Made> {
     let engine = database
         .store
         .migrate()
         .await
         .context("failed to bring the engine's tables to this program's version")?;
+    database.records.prepare().await?;
     let warnings = match database.platform.prepare().await? {
         Prepared::Ours => Vec::new(),
         Prepared::Existing { warnings } => warnings,

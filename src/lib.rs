@@ -8,5 +8,6 @@ pub mod import;
 pub mod ingress;
 pub mod jobs;
 pub mod platform;
+pub mod records;
 pub mod services;
 pub mod telemetry;

@@ -130,6 +130,12 @@ const ROOMS: &[Room] = &[
         crates: &[],
     },
     Room {
+        place: "src/records",
+        may: &["windlass::model", "windlass::db", "windlass::telemetry"],
+        never: &[],
+        crates: &[],
+    },
+    Room {
         place: "src/jobs",
         may: &[
             "windlass::engine",
@@ -137,6 +143,7 @@ const ROOMS: &[Room] = &[
             "windlass::db",
             "windlass::telemetry",
             "metachat_jobs::platform",
+            "metachat_jobs::records",
             "metachat_jobs::services",
             "metachat_jobs::telemetry",
         ],
@@ -148,6 +155,7 @@ const ROOMS: &[Room] = &[
         may: &[
             "windlass::engine",
             "windlass::model",
+            "metachat_jobs::records",
             "metachat_jobs::services",
             "metachat_jobs::telemetry",
         ],
@@ -162,6 +170,7 @@ const ROOMS: &[Room] = &[
             "windlass::store",
             "metachat_jobs::ingress",
             "metachat_jobs::platform",
+            "metachat_jobs::records",
             "metachat_jobs::telemetry",
         ],
         never: &[MEMORY, POSTGRES, SQLITE, NO_SQL],
@@ -210,6 +219,7 @@ const ROOMS: &[Room] = &[
             "metachat_jobs::config",
             "metachat_jobs::import",
             "metachat_jobs::platform",
+            "metachat_jobs::records",
             "metachat_jobs::telemetry",
         ],
         never: &[MEMORY, POSTGRES, SQLITE, NO_SQL],
@@ -246,7 +256,16 @@ const MOST_LINES: usize = 600;
 const MOST_LINES_IN_TESTS: usize = 900;
 const LONG_FILES: &[LongFile] = &[];
 
-const DIALECTS: &[Dialects] = &[STORE, PLATFORM, IMPORT];
+const DIALECTS: &[Dialects] = &[STORE, PLATFORM, RECORDS, IMPORT];
+
+const RECORDS: Dialects = Dialects {
+    place: "src/records",
+    only: &[Only {
+        dialect: "postgres",
+        names: &["prepare_lock"],
+        why: "SQLite has one writer",
+    }],
+};
 
 const IMPORT: Dialects = Dialects {
     place: "src/import",
@@ -393,7 +412,11 @@ const PLATFORM: Dialects = Dialects {
     ],
 };
 
-const MIGRATIONS: [&str; 2] = ["crates/windlass/migrations", "migrations"];
+const MIGRATIONS: [&str; 3] = [
+    "crates/windlass/migrations",
+    "migrations",
+    "migrations/records",
+];
 
 const SQL_IN_CODE: &[InCode] = &[(
     "begin immediate",

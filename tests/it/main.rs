@@ -10,5 +10,6 @@ mod lines;
 mod log;
 mod platform;
 mod program;
+mod records;
 mod support;
 mod upgrades;

@@ -1,0 +1,35 @@
+//! What the product must remember besides its jobs and the platform's data: one subject, one file.
+//!
+//! [`Records`] is the only way to it. On PostgreSQL the tables lie beside the engine's in the schema
+//! `jobs`, so that an existing platform's own schema is left as it is; on SQLite in the same file.
+//! Writes join the caller's transaction where the caller has one.
+
+mod error;
+mod postgres;
+mod sqlite;
+
+use windlass::db::Db;
+
+pub use error::Error;
+
+/// The product's own tables in one database. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Records {
+    db: Db,
+}
+
+impl Records {
+    /// Uses the connections of `db`; connects to nothing yet.
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    /// Makes the tables, or brings them to this program's version. The engine's come first.
+    pub async fn prepare(&self) -> Result<(), Error> {
+        match &self.db {
+            Db::Postgres(db) => postgres::prepare(db.pool()).await,
+            Db::Sqlite(db) => sqlite::prepare(db).await,
+            _ => Err(Error::UnknownDialect),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The product's own tables in PostgreSQL.
+
+mod sql;
+
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+
+use super::Error;
+
+/// In one transaction and under one lock: of several processes that start, one makes the tables.
+pub(super) async fn prepare(pool: &PgPool) -> Result<(), Error> {
+    let mut tx = pool.begin().await?;
+    sqlx::query(sql::PREPARE_LOCK).execute(&mut *tx).await?;
+    migrator().run_direct(None, &mut *tx, false).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("migrations/records/postgres");
+    migrator.dangerous_set_table_name("jobs._records_migrations");
+    // We hold a lock of our own, which the transaction gives back whatever happens.
+    migrator.set_locking(false);
+    migrator
+}
