@@ -21,6 +21,7 @@ use crate::jobs::{self, Services};
 use crate::platform::{Platform, Prepared};
 use crate::records::Records;
 use crate::services::chunking::Chunker;
+use crate::services::documents::Documents;
 use crate::services::events::Events;
 use crate::services::models::Models;
 
@@ -174,6 +175,7 @@ pub fn services(config: &Config, database: &Database) -> anyhow::Result<Services
             .with_secret_keys(config.channels.keys().context("settings channels")?),
         models: Models::new(&config.models).context("settings models")?,
         events: Events::default(),
+        documents: Documents::new(&config.documents),
         chunker: Arc::new(Chunker::new(config.chunking).context("settings chunking")?),
     })
 }

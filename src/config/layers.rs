@@ -13,11 +13,12 @@ const PREFIX: &str = "METACHAT_JOBS";
 const FILE_VARIABLE: &str = "METACHAT_JOBS_CONFIG";
 
 /// The names the platform has used for years, and the keys they mean.
-const PLATFORM_NAMES: [(&str, &str); 8] = [
+const PLATFORM_NAMES: [(&str, &str); 9] = [
     ("DATABASE_URL", "database.url"),
     ("LOG_LEVEL", "log.level"),
     ("OLLAMA_BASE_URL", "models.ollama.base_url"),
     ("OLLAMA_MODEL", "models.ollama.chat_model"),
+    ("STORAGE_PATH", "documents.storage"),
     ("SECRET_KEY_ID", "channels.secret_key_id"),
     ("SECRET_ENCRYPTION_KEY", "channels.secret_encryption_key"),
     ("WHATSAPP_VERIFY_TOKEN", "channels.whatsapp_verify_token"),

@@ -21,6 +21,7 @@ use crate::api::{SecurityOptions, ServerOptions};
 use crate::jobs::schedules::ScheduleOptions;
 use crate::platform::{InvalidSecretKey, SecretKeys};
 use crate::services::chunking::ChunkOptions;
+use crate::services::documents::DocumentOptions;
 use crate::services::models::ModelOptions;
 use crate::telemetry::LogOptions;
 
@@ -50,6 +51,8 @@ pub struct Config {
     pub channels: ChannelOptions,
     /// Which models answer and embed.
     pub models: ModelOptions,
+    /// Where documents' files are, and what they may cost.
+    pub documents: DocumentOptions,
     /// How documents are cut.
     pub chunking: ChunkOptions,
     /// What is logged.

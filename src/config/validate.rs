@@ -26,6 +26,19 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
             "database.statement_timeout_ms",
             config.database.statement_timeout_ms,
         ),
+        ("documents.max_file_bytes", config.documents.max_file_bytes),
+        (
+            "documents.extract.max_text_bytes",
+            config.documents.extract.max_text_bytes as u64,
+        ),
+        (
+            "documents.extract.timeout_ms",
+            config.documents.extract.timeout_ms,
+        ),
+        (
+            "documents.extract.parsers",
+            config.documents.extract.parsers as u64,
+        ),
         ("engine.poll_ms", config.engine.poll_ms),
         ("engine.max_crashes", u64::from(config.engine.max_crashes)),
     ])?;

@@ -1,15 +1,19 @@
 use std::time::Duration;
 
-use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use windlass::engine::{RetryAfter, is_permanent};
 use windlass::model::{Conflict, Unique};
-use windlass::{Context, Job, JobOptions, Json, Outcome, permanent};
+use windlass::{Context, Job, JobOptions, Json, Outcome};
 
 use super::Services;
+use super::document_text;
 use super::failure::{from_platform, from_service};
-use crate::platform::{Document, Finished, Indexed, NewChunk, Private};
-use crate::services::chunking::{Chunk, Format};
+use crate::platform::{Document, Failure, Finished, Indexed, NewChunk, Private};
+use crate::services::chunking::Chunk;
+use crate::services::extract::Extracted;
+use crate::services::language;
+use crate::telemetry;
 
 /// How many chunks are embedded between two reports of progress.
 const BATCH: usize = 256;
@@ -71,7 +75,7 @@ impl Job for IngestDocument {
         match self.index(&cx, &document).await {
             Ok(outcome) => Ok(outcome),
             Err(error) => {
-                if cx.is_last_attempt() || windlass::engine::is_permanent(&error) {
+                if is_permanent(&error) || cx.is_last_attempt() && !waits(&error) {
                     self.mark_failed(&cx, &document, &error).await?;
                 }
                 Err(error)
@@ -85,11 +89,6 @@ impl IngestDocument {
         let Services {
             platform, chunker, ..
         } = cx.services();
-        let Some(content) = &document.content else {
-            return Err(permanent(anyhow!(
-                "metadata.content: the document's text is not there"
-            )));
-        };
         let mut tx = platform
             .begin(&self.tenant_id)
             .await
@@ -102,14 +101,12 @@ impl IngestDocument {
             .await
             .map_err(|error| from_platform(error.into()))?;
 
-        let chunks = chunker.chunks(content, Format::of(&document.mime_type));
-        if chunks.is_empty() {
-            return Err(permanent(anyhow!(
-                "metadata.content: the document holds no text"
-            )));
-        }
-        let chunks = embed(cx, &chunks).await?;
-        self.publish(cx, document, &chunks).await
+        let Extracted { text, format } =
+            document_text::read(cx.services(), &self.tenant_id, document).await?;
+        let language = language::detect(&text);
+        let chunks = chunker.chunks(&text, format);
+        let chunks = embed(cx, &chunks, language).await?;
+        self.publish(cx, document, &chunks, language).await
     }
 
     /// Swaps the chunks and is done: both, or neither.
@@ -118,14 +115,16 @@ impl IngestDocument {
         cx: &Context<Services>,
         document: &Document,
         chunks: &[NewChunk],
+        language: Option<&str>,
     ) -> anyhow::Result<Outcome> {
         let Services {
             platform, models, ..
         } = cx.services();
         let indexed = Indexed {
             embedding_model: models.embedder.name().to_owned(),
-            language: None,
+            language: language.map(str::to_owned),
             at: cx.now(),
+            kept: document.stored(),
         };
         let mut tx = platform
             .begin(&self.tenant_id)
@@ -159,29 +158,39 @@ impl IngestDocument {
         error: &anyhow::Error,
     ) -> anyhow::Result<()> {
         let platform = &cx.services().platform;
-        let (reason, at) = (error.to_string(), cx.now());
+        let failure = Failure {
+            error: error.to_string(),
+            at: cx.now(),
+            kept: document.stored(),
+        };
         let mut tx = platform
             .begin(&self.tenant_id)
             .await
             .map_err(from_platform)?;
+        let version = document.version;
         platform
-            .fail_document(
-                &mut tx,
-                &self.tenant_id,
-                &document.id,
-                document.version,
-                &reason,
-                at,
-            )
+            .fail_document(&mut tx, &self.tenant_id, &document.id, version, &failure)
             .await
             .map_err(from_platform)?;
         tx.commit()
             .await
-            .map_err(|error| from_platform(error.into()))
+            .map_err(|error| from_platform(error.into()))?;
+        telemetry::documents::failed(&self.tenant_id, &document.id);
+        Ok(())
     }
 }
 
-async fn embed(cx: &Context<Services>, chunks: &[Chunk<'_>]) -> anyhow::Result<Vec<NewChunk>> {
+/// Whether the job will come back without having used this attempt.
+fn waits(error: &anyhow::Error) -> bool {
+    let hint = error.chain().find_map(|cause| cause.downcast_ref());
+    hint.is_some_and(|hint: &RetryAfter| !hint.uses_attempt)
+}
+
+async fn embed(
+    cx: &Context<Services>,
+    chunks: &[Chunk<'_>],
+    language: Option<&str>,
+) -> anyhow::Result<Vec<NewChunk>> {
     let mut embedded = Vec::with_capacity(chunks.len());
     for batch in chunks.chunks(BATCH) {
         let texts: Vec<String> = batch.iter().map(Chunk::text_to_embed).collect();
@@ -202,7 +211,7 @@ async fn embed(cx: &Context<Services>, chunks: &[Chunk<'_>]) -> anyhow::Result<V
                     "charEnd": chunk.chars.end,
                     "length": chunk.chars.len(),
                     "heading": chunk.heading,
-                    "language": "en",
+                    "language": language.unwrap_or("en"),
                 })),
             });
         }

@@ -3,9 +3,11 @@
 //! A job is added in two places: its file, and its line in [`registry`]. What is done by the clock is in
 //! [`schedules`].
 
+mod adopt_documents;
 mod aggregate_analytics;
 mod aggregate_tenant;
 mod deliver_message;
+mod document_text;
 mod failure;
 mod ingest_document;
 mod maintain_partitions;
@@ -21,9 +23,11 @@ use windlass::Registry;
 
 use crate::platform::Platform;
 use crate::services::chunking::Chunker;
+use crate::services::documents::Documents;
 use crate::services::events::Events;
 use crate::services::models::Models;
 
+pub use adopt_documents::AdoptDocuments;
 pub use aggregate_analytics::AggregateAnalytics;
 pub use aggregate_tenant::AggregateTenant;
 pub use deliver_message::DeliverMessage;
@@ -44,6 +48,8 @@ pub struct Services {
     pub events: Events,
     /// Cuts documents.
     pub chunker: Arc<Chunker>,
+    /// Reads documents.
+    pub documents: Documents,
 }
 
 /// Every kind of job there is.
@@ -52,6 +58,7 @@ pub fn registry(services: Services) -> Registry<Services> {
         .register::<ProcessMessage>()
         .register::<DeliverMessage>()
         .register::<IngestDocument>()
+        .register::<AdoptDocuments>()
         .register::<AggregateAnalytics>()
         .register::<AggregateTenant>()
         .register::<PruneMessageMetrics>()

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use windlass::model::{CatchUp, InvalidJson, Overlap, Schedule};
 use windlass::{Job, Json};
 
-use super::{AggregateAnalytics, MaintainPartitions, PruneMessageMetrics};
+use super::{AdoptDocuments, AggregateAnalytics, MaintainPartitions, PruneMessageMetrics};
 
 /// Every schedule there is. All are in UTC, which knows no summer time, and run once after an outage
 /// however long it was: each of these jobs does what its earlier runs left over.
@@ -17,6 +17,7 @@ fn all() -> Result<Vec<Schedule>, InvalidJson> {
         // After midnight in UTC, when the day before is complete.
         every::<AggregateAnalytics>("daily_analytics", "5 0 * * *")?,
         every::<MaintainPartitions>("partitions_ahead", "15 1 * * *")?,
+        every::<AdoptDocuments>("documents_left_alone", "* * * * *")?,
         every::<PruneMessageMetrics>("message_metrics_retention", "30 3 * * *")?,
     ])
 }

@@ -4,7 +4,7 @@ use sha2::{Digest, Sha256};
 use windlass::Timestamp;
 use windlass::db::Tx;
 
-use super::rows::{DocumentRow, UnfinishedRow};
+use super::rows::DocumentRow;
 use super::search::check_embedding;
 use super::{Error, Platform, Private, ids, text};
 
@@ -19,7 +19,11 @@ pub struct Document {
     pub filename: String,
     /// Its format, such as `text/markdown`.
     pub mime_type: String,
-    /// SHA-256 of the text, in hex.
+    /// Where its file is in the storage, if it has one.
+    pub path: String,
+    /// Which storage; `local` is the platform's folder.
+    pub storage_provider: String,
+    /// SHA-256 of the text or the file, in hex.
     pub checksum: String,
     /// Counts the texts it had; the first is 1.
     pub version: i32,
@@ -85,6 +89,20 @@ pub struct Indexed {
     pub language: Option<String>,
     /// When.
     pub at: Timestamp,
+    /// What [`Document::stored`] said when the work began. It goes back if the platform's own program
+    /// wrote over it meanwhile, as it does when its attempt at the same document fails.
+    pub kept: Private<Value>,
+}
+
+/// How the processing of a document failed.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Why; whoever owns the document reads it.
+    pub error: String,
+    /// When.
+    pub at: Timestamp,
+    /// As in [`Indexed::kept`].
+    pub kept: Private<Value>,
 }
 
 /// What became of the chunks of a version.
@@ -96,17 +114,6 @@ pub enum Finished {
     Superseded,
     /// The document is gone; nothing was changed.
     Gone,
-}
-
-/// A document that waits to be processed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnfinishedDocument {
-    /// Whose it is.
-    pub tenant: String,
-    /// Its id.
-    pub id: String,
-    /// Which text of it.
-    pub version: i32,
 }
 
 impl Platform {
@@ -235,10 +242,11 @@ impl Platform {
                 "embeddingModel": indexed.embedding_model,
                 "embeddingDimensions": super::EMBEDDING_DIMENSIONS,
                 "language": indexed.language.as_deref().unwrap_or("en"),
-                "languageDetectionMethod": "auto",
+                "languageDetectionMethod": indexed.language.as_ref().map_or("default", |_| "auto"),
+                "indexedVersion": version,
             });
             self.repository
-                .finish_document(tx, tenant, id, &facts)
+                .finish_document(tx, tenant, id, &facts, &indexed.kept)
                 .await?;
         }
         Ok(finished)
@@ -252,36 +260,12 @@ impl Platform {
         tenant: &str,
         id: &str,
         version: i32,
-        error: &str,
-        at: Timestamp,
+        failure: &Failure,
     ) -> Result<bool, Error> {
-        let facts = json!({"error": text::storable(error), "failedAt": iso(at)});
+        let facts = json!({"error": text::storable(&failure.error), "failedAt": iso(failure.at)});
         self.repository
-            .fail_document(tx, tenant, id, version, &facts)
+            .fail_document(tx, tenant, id, version, &facts, &failure.kept)
             .await
-    }
-
-    /// Documents, of all tenants, that wait to be processed and that nobody has touched since
-    /// `untouched_since`, longest first. Where row security is on, the role needs `bypassrls`.
-    pub async fn unfinished_documents(
-        &self,
-        untouched_since: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<UnfinishedDocument>, Error> {
-        let rows = self
-            .repository
-            .unfinished_documents(untouched_since, limit)
-            .await?;
-        let unfinished = |UnfinishedRow {
-                              tenant,
-                              id,
-                              version,
-                          }| UnfinishedDocument {
-            tenant,
-            id,
-            version,
-        };
-        Ok(rows.into_iter().map(unfinished).collect())
     }
 }
 
@@ -305,6 +289,17 @@ pub(super) struct NewChunkRow<'a> {
     pub(super) metadata: Value,
 }
 
+impl Document {
+    /// Its metadata as they are stored, with the text.
+    pub fn stored(&self) -> Private<Value> {
+        let mut stored = self.metadata.0.clone();
+        if let Some(content) = &self.content {
+            stored.insert("content".to_owned(), json!(content.0));
+        }
+        Private(Value::Object(stored))
+    }
+}
+
 impl From<DocumentRow> for Document {
     fn from(row: DocumentRow) -> Self {
         let mut metadata = match row.metadata.0 {
@@ -321,6 +316,8 @@ impl From<DocumentRow> for Document {
             id: row.id,
             filename: row.filename,
             mime_type: row.mime_type,
+            path: row.path,
+            storage_provider: row.storage_provider,
             checksum: row.checksum,
             version: row.version,
             status: row.status.into(),

@@ -24,6 +24,7 @@ mod settings;
 mod sqlite;
 mod tenants;
 mod text;
+mod upkeep;
 
 use std::sync::Arc;
 
@@ -33,9 +34,7 @@ pub use analytics::{DailyFigures, Days, KnownTenant, MetricCursor, Pruned};
 pub use conversations::{
     Conversation, ConversationStatus, Direction, Message, NewConversation, NewMessage, Recorded,
 };
-pub use documents::{
-    Document, DocumentStatus, Finished, Indexed, NewChunk, NewDocument, UnfinishedDocument,
-};
+pub use documents::{Document, DocumentStatus, Failure, Finished, Indexed, NewChunk, NewDocument};
 pub use error::Error;
 pub use events::NewEvent;
 pub use metrics::MessageMetric;
@@ -46,6 +45,7 @@ pub use search::{EMBEDDING_DIMENSIONS, Hit};
 pub use secrets::{Credentials, InvalidSecretKey, SecretKeys};
 pub use settings::{LlmSettings, RagSettings, TenantSettings};
 pub use tenants::{Channel, ChannelType, OpenChannel, Tenant, UnknownChannelType};
+pub use upkeep::{Idle, UnfinishedDocument};
 
 use repository::Repository;
 

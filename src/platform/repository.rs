@@ -11,9 +11,10 @@ use super::documents::{NewChunkRow, NewDocumentRow};
 use super::metrics::MessageMetric;
 use super::rows::{
     ChannelRow, ConversationRow, DocumentRow, HitRow, MessageRow, OpenChannelRow, SecretRow,
-    TenantRow, UnfinishedRow,
+    TenantRow,
 };
 use super::schema::Prepared;
+use super::upkeep::Upkeep;
 use super::{ChannelType, Error};
 
 /// What one dialect does for [`super::Platform`]: one statement each, no decision. Text is storable,
@@ -22,7 +23,7 @@ use super::{ChannelType, Error};
 /// Reads of a tenant's rows see what is committed; writes join `tx`. A write that finds its row
 /// missing is [`Error::NotFound`], unless it returns whether it found it.
 #[async_trait]
-pub(super) trait Repository: Analytics + fmt::Debug + Send + Sync {
+pub(super) trait Repository: Analytics + Upkeep + fmt::Debug + Send + Sync {
     async fn prepare(&self, keep: bool) -> Result<Prepared, Error>;
     async fn enter(&self, tx: &mut Tx, tenant: &str) -> Result<(), Error>;
 
@@ -158,6 +159,7 @@ pub(super) trait Repository: Analytics + fmt::Debug + Send + Sync {
         tenant: &str,
         id: &str,
         facts: &Value,
+        kept: &Value,
     ) -> Result<(), Error>;
     /// Whether it has that version and is not ready.
     async fn fail_document(
@@ -167,12 +169,8 @@ pub(super) trait Repository: Analytics + fmt::Debug + Send + Sync {
         id: &str,
         version: i32,
         facts: &Value,
+        kept: &Value,
     ) -> Result<bool, Error>;
-    async fn unfinished_documents(
-        &self,
-        untouched_since: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<UnfinishedRow>, Error>;
 
     async fn nearest(&self, tenant: &str, query: &[f32], top_k: u32) -> Result<Vec<HitRow>, Error>;
     /// Chunks that hold any of the words, which are letters and digits only.

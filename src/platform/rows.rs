@@ -64,6 +64,8 @@ pub(super) struct DocumentRow {
     pub(super) id: String,
     pub(super) filename: String,
     pub(super) mime_type: String,
+    pub(super) path: String,
+    pub(super) storage_provider: String,
     pub(super) checksum: String,
     pub(super) version: i32,
     pub(super) status: String,
@@ -76,6 +78,7 @@ pub(super) struct UnfinishedRow {
     pub(super) tenant: String,
     pub(super) id: String,
     pub(super) version: i32,
+    pub(super) updated_at: i64,
 }
 
 #[derive(sqlx::FromRow)]

@@ -112,6 +112,7 @@ const NEEDED: [(&str, &[&str]); 8] = [
             "mimeType",
             "size",
             "path",
+            "storageProvider",
             "checksum",
             "version",
             "status",

@@ -6,9 +6,13 @@
 
 mod breaker;
 pub mod chunking;
+pub mod documents;
 mod error;
 pub mod events;
+pub mod extract;
+pub mod files;
 mod http;
+pub mod language;
 pub mod models;
 
 pub use error::Error;

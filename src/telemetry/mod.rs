@@ -5,6 +5,7 @@
 //! secrets never get here.
 
 pub mod analytics;
+pub mod documents;
 pub mod http;
 mod log;
 pub mod messages;

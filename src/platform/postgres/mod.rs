@@ -3,6 +3,7 @@
 mod analytics;
 mod schema;
 mod sql;
+mod upkeep;
 
 use async_trait::async_trait;
 use pgvector::Vector;
@@ -19,7 +20,7 @@ use super::metrics::MessageMetric;
 use super::repository::Repository;
 use super::rows::{
     ChannelRow, ConversationRow, DocumentRow, HitRow, MessageRow, OpenChannelRow, SecretRow,
-    TenantRow, UnfinishedRow, duration_millis, millis,
+    TenantRow, duration_millis, millis,
 };
 use super::schema::Prepared;
 use super::{ChannelType, Error};
@@ -454,11 +455,13 @@ impl Repository for PostgresRepository {
         tenant: &str,
         id: &str,
         facts: &Value,
+        kept: &Value,
     ) -> Result<(), Error> {
         let done = sqlx::query(sql::FINISH_DOCUMENT)
             .bind(tenant)
             .bind(id)
             .bind(facts)
+            .bind(kept)
             .execute(of(tx)?)
             .await?;
         found(done.rows_affected(), "document")
@@ -471,27 +474,17 @@ impl Repository for PostgresRepository {
         id: &str,
         version: i32,
         facts: &Value,
+        kept: &Value,
     ) -> Result<bool, Error> {
         let done = sqlx::query(sql::FAIL_DOCUMENT)
             .bind(tenant)
             .bind(id)
             .bind(version)
             .bind(facts)
+            .bind(kept)
             .execute(of(tx)?)
             .await?;
         Ok(done.rows_affected() > 0)
-    }
-
-    async fn unfinished_documents(
-        &self,
-        untouched_since: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<UnfinishedRow>, Error> {
-        Ok(sqlx::query_as(sql::UNFINISHED_DOCUMENTS)
-            .bind(instant(untouched_since))
-            .bind(i64::from(limit))
-            .fetch_all(self.db.pool())
-            .await?)
     }
 
     /// An approximate index first finds the nearest chunks of *all* tenants and then drops those of

@@ -8,6 +8,7 @@ macro_rules! statements {
 
 statements! {
     ADD_MONTH = "add_month";
+    ADOPT_DOCUMENT = "adopt_document";
     AGGREGATE_DAYS = "aggregate_days";
     ANALYTICS = "analytics";
     CHANNEL = "channel";
@@ -25,6 +26,7 @@ statements! {
     FIND_MESSAGE = "find_message";
     FINISH_DOCUMENT = "finish_document";
     HIDDEN_TABLES = "hidden_tables";
+    HIDES_ROWS = "hides_rows";
     INSERT_CHUNKS = "insert_chunks";
     INSERT_DOCUMENT = "insert_document";
     INSERT_EVENT = "insert_event";

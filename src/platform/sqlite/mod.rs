@@ -4,6 +4,7 @@ mod analytics;
 mod schema;
 mod search;
 mod sql;
+mod upkeep;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use super::metrics::MessageMetric;
 use super::repository::Repository;
 use super::rows::{
     ChannelRow, ConversationRow, DocumentRow, HitRow, MessageRow, OpenChannelRow, SecretRow,
-    TenantRow, UnfinishedRow, duration_millis, millis,
+    TenantRow, duration_millis, millis,
 };
 use super::schema::Prepared;
 use super::{ChannelType, Error};
@@ -411,11 +412,13 @@ impl Repository for SqliteRepository {
         tenant: &str,
         id: &str,
         facts: &Value,
+        kept: &Value,
     ) -> Result<(), Error> {
         let done = sqlx::query(sql::FINISH_DOCUMENT)
             .bind(tenant)
             .bind(id)
             .bind(facts)
+            .bind(kept)
             .execute(of(tx)?)
             .await?;
         found(done.rows_affected(), "document")
@@ -428,27 +431,17 @@ impl Repository for SqliteRepository {
         id: &str,
         version: i32,
         facts: &Value,
+        kept: &Value,
     ) -> Result<bool, Error> {
         let done = sqlx::query(sql::FAIL_DOCUMENT)
             .bind(tenant)
             .bind(id)
             .bind(version)
             .bind(facts)
+            .bind(kept)
             .execute(of(tx)?)
             .await?;
         Ok(done.rows_affected() > 0)
-    }
-
-    async fn unfinished_documents(
-        &self,
-        untouched_since: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<UnfinishedRow>, Error> {
-        Ok(sqlx::query_as(sql::UNFINISHED_DOCUMENTS)
-            .bind(millis(untouched_since))
-            .bind(i64::from(limit))
-            .fetch_all(self.readers())
-            .await?)
     }
 
     async fn nearest(&self, tenant: &str, query: &[f32], top_k: u32) -> Result<Vec<HitRow>, Error> {

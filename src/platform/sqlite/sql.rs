@@ -7,6 +7,7 @@ macro_rules! statements {
 }
 
 statements! {
+    ADOPT_DOCUMENT = "adopt_document";
     AGGREGATE_DAYS = "aggregate_days";
     ANALYTICS = "analytics";
     CHANNEL = "channel";
@@ -20,6 +21,7 @@ statements! {
     FAIL_DOCUMENT = "fail_document";
     FIND_MESSAGE = "find_message";
     FINISH_DOCUMENT = "finish_document";
+    HIDES_ROWS = "hides_rows";
     HIT = "hit";
     INSERT_CHUNKS = "insert_chunks";
     INSERT_DOCUMENT = "insert_document";

@@ -10,6 +10,7 @@ use metachat_jobs::api::Doors;
 use metachat_jobs::jobs::{self, Services};
 use metachat_jobs::platform::{ChannelType, Platform, SecretKeys};
 use metachat_jobs::services::chunking::{ChunkOptions, Chunker};
+use metachat_jobs::services::documents::{DocumentOptions, Documents};
 use metachat_jobs::services::events::Events;
 use metachat_jobs::services::models::{ModelOptions, Models};
 use secrecy::SecretString;
@@ -45,6 +46,7 @@ async fn api(platform: Platform, whatsapp: Value, messenger: Value) -> Api {
         platform: platform.clone(),
         models: Models::new(&ModelOptions::default()).unwrap(),
         events: Events::default(),
+        documents: Documents::new(&DocumentOptions::default()),
         chunker: Arc::new(Chunker::new(ChunkOptions::default()).unwrap()),
     };
     let kinds = jobs::registry(services).catalogue();

@@ -8,6 +8,7 @@ use metachat_jobs::platform::{
     ChannelType, Direction, Message, NewDocument, Platform, Prepared, Private,
 };
 use metachat_jobs::services::chunking::{ChunkOptions, Chunker};
+use metachat_jobs::services::documents::{DocumentOptions, Documents};
 use metachat_jobs::services::events::Events;
 use metachat_jobs::services::models::{ModelOptions, Models};
 use serde_json::{Value, json};
@@ -27,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Rig {
     pub(crate) platform: Platform,
     pub(crate) client: Client,
+    /// Where uploaded files are.
+    pub(crate) storage: tempfile::TempDir,
     stop: CancellationToken,
     engine: JoinHandle<()>,
 }
@@ -66,10 +69,17 @@ impl Rig {
         store.migrate().await.unwrap();
         let platform = Platform::new(db);
         assert_eq!(platform.prepare().await.unwrap(), Prepared::Ours);
+        let storage = tempfile::tempdir().unwrap();
+        let documents = DocumentOptions {
+            storage: storage.path().to_owned(),
+            max_file_bytes: 1 << 20,
+            ..DocumentOptions::default()
+        };
         let services = Services {
             platform: platform.clone(),
             models: Models::new(models).unwrap(),
             events: Events::default(),
+            documents: Documents::new(&documents),
             chunker: Arc::new(Chunker::new(ChunkOptions::default()).unwrap()),
         };
         let options = EngineOptions {
@@ -91,6 +101,7 @@ impl Rig {
         let rig = Arc::new(Self {
             platform,
             client,
+            storage,
             stop,
             engine,
         });

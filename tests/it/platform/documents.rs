@@ -1,7 +1,11 @@
-use metachat_jobs::platform::{DocumentStatus, Finished, Platform, UnfinishedDocument};
+use metachat_jobs::platform::{
+    DocumentStatus, Failure, Finished, Idle, Indexed, Platform, UnfinishedDocument,
+};
+use serde_json::json;
 use windlass::Timestamp;
 
-use super::fixture::{at, chunk, document, indexed, ready, tenant, vector};
+use super::fixture::{chunk, document, failure, indexed, ready, tenant, vector};
+use super::records::{METRICS, execute, insert};
 
 super::on_all!(
     a_document_is_processed_from_pending_to_ready,
@@ -10,6 +14,9 @@ super::on_all!(
     an_older_run_never_wins,
     chunks_are_swapped_in_one_step,
     chunks_of_the_wrong_shape_change_nothing,
+    a_document_is_taken_over_by_whoever_is_first,
+    a_text_that_changed_after_it_was_indexed_is_found,
+    a_text_that_was_written_over_meanwhile_comes_back,
 );
 
 super::on_both!(documents_that_nobody_touches_are_found_again);
@@ -26,6 +33,12 @@ async fn pending(platform: &Platform, content: &str) -> String {
     id
 }
 
+/// Row security hides tenants; those with figures are known nevertheless.
+async fn make_known(platform: &Platform) {
+    let row = json!(["acme", null, 1, 1, false, null, null, false, false]);
+    insert(platform, "acme", &METRICS, &[row]).await;
+}
+
 async fn mark(platform: &Platform, id: &str, version: i32) -> bool {
     let mut tx = platform.begin("acme").await.unwrap();
     let marked = platform.mark_processing(&mut tx, "acme", id, version).await;
@@ -36,7 +49,7 @@ async fn mark(platform: &Platform, id: &str, version: i32) -> bool {
 async fn fail(platform: &Platform, id: &str, version: i32) -> bool {
     let mut tx = platform.begin("acme").await.unwrap();
     let failed = platform
-        .fail_document(&mut tx, "acme", id, version, "no model", at(0))
+        .fail_document(&mut tx, "acme", id, version, &failure("no model"))
         .await;
     tx.commit().await.unwrap();
     failed.unwrap()
@@ -205,35 +218,137 @@ async fn documents_that_nobody_touches_are_found_again(platform: Platform) {
             .unwrap()
     );
     let error = platform
-        .fail_document(&mut tx, "other", &failed, 1, "no", at(0))
+        .fail_document(&mut tx, "other", &failed, 1, &failure("no"))
         .await;
     assert!(error.unwrap());
     tx.commit().await.unwrap();
 
+    let idle = |since| Idle {
+        pending: since,
+        processing: since,
+        changed_after: Timestamp::EPOCH,
+    };
     let untouched = platform
-        .unfinished_documents(Timestamp::EPOCH, 10)
+        .unfinished_documents(&idle(Timestamp::EPOCH), 10)
         .await
         .unwrap();
     assert_eq!(untouched, [], "all of them were touched since 1970");
     let found = platform
-        .unfinished_documents(Timestamp::MAX, 10)
+        .unfinished_documents(&idle(Timestamp::MAX), 10)
         .await
         .unwrap();
-    let unfinished = |tenant: &str, id: &str| UnfinishedDocument {
-        tenant: tenant.to_owned(),
-        id: id.to_owned(),
-        version: 1,
+    assert_eq!(ids(&found), [("acme", waiting.as_str()), ("other", &stuck)]);
+    let one = platform
+        .unfinished_documents(&idle(Timestamp::MAX), 1)
+        .await
+        .unwrap();
+    assert_eq!(ids(&one), [("acme", waiting.as_str())]);
+    let fresh = Idle {
+        processing: Timestamp::EPOCH,
+        ..idle(Timestamp::MAX)
     };
-    assert_eq!(
-        found,
-        [unfinished("acme", &waiting), unfinished("other", &stuck)]
-    );
-    assert_eq!(
-        platform
-            .unfinished_documents(Timestamp::MAX, 1)
-            .await
-            .unwrap()
-            .len(),
-        1
-    );
+    let found = platform.unfinished_documents(&fresh, 10).await.unwrap();
+    assert_eq!(ids(&found), [("acme", waiting.as_str())]);
+}
+
+fn ids(found: &[UnfinishedDocument]) -> Vec<(&str, &str)> {
+    found
+        .iter()
+        .map(|document| (document.tenant.as_str(), document.id.as_str()))
+        .collect()
+}
+
+async fn a_document_is_taken_over_by_whoever_is_first(platform: Platform) {
+    let id = pending(&platform, "one").await;
+    make_known(&platform).await;
+    let idle = Idle {
+        pending: Timestamp::MAX,
+        processing: Timestamp::EPOCH,
+        changed_after: Timestamp::EPOCH,
+    };
+    let found = platform.unfinished_documents(&idle, 10).await.unwrap();
+    assert_eq!(ids(&found), [("acme", id.as_str())]);
+    let adopt = async |seen: &UnfinishedDocument| {
+        let mut tx = platform.begin("acme").await.unwrap();
+        let taken = platform.adopt_document(&mut tx, seen).await.unwrap();
+        tx.commit().await.unwrap();
+        taken
+    };
+    let older = UnfinishedDocument {
+        updated_at: Timestamp::from_micros(found[0].updated_at.as_micros() - 1000),
+        ..found[0].clone()
+    };
+    assert!(!adopt(&older).await, "somebody touched it since");
+    let other = UnfinishedDocument {
+        version: 2,
+        ..found[0].clone()
+    };
+    assert!(!adopt(&other).await, "it has another text by now");
+    assert!(adopt(&found[0]).await);
+    let read = platform.document("acme", &id).await.unwrap().unwrap();
+    assert_eq!(read.status, DocumentStatus::Processing);
+    assert_eq!(read.content.as_deref().map(String::as_str), Some("one"));
+}
+
+async fn a_text_that_changed_after_it_was_indexed_is_found(platform: Platform) {
+    let id = pending(&platform, "one").await;
+    make_known(&platform).await;
+    assert_eq!(finish(&platform, &id, 1, "chunk").await, Finished::Stored);
+    let idle = Idle {
+        pending: Timestamp::MAX,
+        processing: Timestamp::MAX,
+        changed_after: Timestamp::EPOCH,
+    };
+    let found = platform.unfinished_documents(&idle, 10).await.unwrap();
+    assert_eq!(found, []);
+    // As the platform's API does it: a new text and version, and the status stays.
+    let theirs = r#"update documents set version = version + 1 where "tenantId" = 'acme'"#;
+    execute(&platform, "acme", theirs).await;
+    let found = platform.unfinished_documents(&idle, 10).await.unwrap();
+    assert_eq!(ids(&found), [("acme", id.as_str())]);
+    assert_eq!(visible(&platform).await, ["chunk"], "found meanwhile");
+    assert_eq!(finish(&platform, &id, 2, "newer").await, Finished::Stored);
+    let found = platform.unfinished_documents(&idle, 10).await.unwrap();
+    assert_eq!(found, []);
+}
+
+/// The platform's own attempt at the same document fails, and replaces all metadata by its error.
+async fn a_text_that_was_written_over_meanwhile_comes_back(platform: Platform) {
+    for fails in [false, true] {
+        let id = pending(&platform, "the only copy").await;
+        let read = platform.document("acme", &id).await.unwrap().unwrap();
+        let theirs = r#"update documents set status = 'failed', metadata = '{"error": "theirs", "failedAt": "now"}'"#;
+        execute(&platform, "acme", theirs).await;
+        let mut tx = platform.begin("acme").await.unwrap();
+        if fails {
+            let failure = Failure {
+                kept: read.stored(),
+                ..failure("ours")
+            };
+            let failed = platform
+                .fail_document(&mut tx, "acme", &id, 1, &failure)
+                .await;
+            assert!(failed.unwrap());
+        } else {
+            let indexed = Indexed {
+                kept: read.stored(),
+                ..indexed()
+            };
+            let chunks = [chunk(0, "chunk", &[1.0])];
+            let finished = platform
+                .finish_document(&mut tx, "acme", &id, 1, &chunks, &indexed)
+                .await;
+            assert_eq!(finished.unwrap(), Finished::Stored);
+        }
+        tx.commit().await.unwrap();
+        let read = platform.document("acme", &id).await.unwrap().unwrap();
+        assert_eq!(
+            read.content.as_deref().map(String::as_str),
+            Some("the only copy")
+        );
+        assert_eq!(read.name, "Price list 2026");
+        let error = read.metadata.get("error").and_then(|error| error.as_str());
+        assert_eq!(error, fails.then_some("ours"));
+        execute(&platform, "acme", "delete from tenants where id = 'acme'").await;
+    }
 }

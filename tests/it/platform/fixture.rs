@@ -1,7 +1,7 @@
 use chrono::DateTime;
 use metachat_jobs::platform::{
-    ChannelType, Conversation, Indexed, NewChunk, NewConversation, NewDocument, NewMessage,
-    Platform, Prepared,
+    ChannelType, Conversation, Failure, Indexed, NewChunk, NewConversation, NewDocument,
+    NewMessage, Platform, Prepared,
 };
 use serde_json::{Map, json};
 use windlass::Timestamp;
@@ -118,11 +118,20 @@ pub(crate) fn chunk(position: i32, content: &str, start: &[f32]) -> NewChunk {
     }
 }
 
+pub(crate) fn failure(error: &str) -> Failure {
+    Failure {
+        error: error.to_owned(),
+        at: at(0),
+        kept: json!({}).into(),
+    }
+}
+
 pub(crate) fn indexed() -> Indexed {
     Indexed {
         embedding_model: "hash".to_owned(),
         language: Some("hr".to_owned()),
         at: at(0),
+        kept: json!({}).into(),
     }
 }
 

@@ -74,6 +74,26 @@ pub(crate) const API_LOGS: Insert = insert!(
     "v ->> 0, v ->> 1, 'GET', '/', 200, 1, v ->> 2"
 );
 
+/// A document that is a file, or whatever `metadata` says.
+pub(crate) const DOCUMENTS: Insert = insert!(
+    "documents",
+    r#"id, "tenantId", filename, "mimeType", size, path, checksum, status, metadata, "updatedAt""#,
+    "v ->> 0, v ->> 1, v ->> 2, v ->> 3, 1, v ->> 4, v ->> 5, v ->> 6, v -> 7, timestamp '1970-01-01' + (v ->> 8)::bigint * interval '1 ms'",
+    "v ->> 0, v ->> 1, v ->> 2, v ->> 3, 1, v ->> 4, v ->> 5, v ->> 6, v -> 7, v ->> 8"
+);
+
+/// Runs a statement as one of the platform's other programs.
+pub(crate) async fn execute(platform: &Platform, tenant: &str, statement: &'static str) {
+    let mut tx: Tx = platform.begin(tenant).await.unwrap();
+    if let Some(connection) = tx.postgres() {
+        sqlx::query(statement).execute(connection).await.unwrap();
+    } else {
+        let connection = tx.sqlite().unwrap();
+        sqlx::query(statement).execute(connection).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
 /// Inserts rows of one tenant, each an array of values.
 pub(crate) async fn insert(
     platform: &Platform,

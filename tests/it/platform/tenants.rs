@@ -3,7 +3,7 @@ use metachat_jobs::platform::{
 };
 use serde_json::json;
 
-use super::fixture::{at, chunk, conversation, message, ready, tenant, vector};
+use super::fixture::{chunk, conversation, failure, message, ready, tenant, vector};
 
 super::on_all!(
     a_tenant_has_its_settings,
@@ -165,7 +165,7 @@ async fn one_tenant_changes_nothing_of_another(platform: Platform) {
             .unwrap()
     );
     let failed = platform
-        .fail_document(&mut tx, "ours", &document, 1, "x", at(0))
+        .fail_document(&mut tx, "ours", &document, 1, &failure("x"))
         .await;
     assert!(!failed.unwrap());
     let chunks = platform

@@ -1,8 +1,8 @@
--- A version could not be processed; the reason is added, its text stays. Called by the job when it fails.
--- A late failure never hides a ready document.
+-- A version could not be processed; the reason is added, its text stays, and comes back if somebody wrote over it.
+-- Called by the job when it fails. A late failure never hides a ready document.
 update documents
 set status = 'failed',
-    metadata = metadata || $4,
+    metadata = case when metadata ? 'content' then metadata else $5 || metadata end || $4,
     "updatedAt" = now() at time zone 'utc'
 where "tenantId" = $1
   and id = $2

@@ -1,7 +1,8 @@
--- A document is ready; what is known of it is added, its text stays. Called after its chunks are replaced.
+-- A document is ready; what is known of it is added, its text stays, and comes back if somebody wrote over it.
+-- Called after its chunks are replaced.
 update documents
 set status = 'ready',
-    metadata = (metadata - array['error', 'failedAt']) || $3,
+    metadata = (case when metadata ? 'content' then metadata else $4 || metadata end - array['error', 'failedAt']) || $3,
     "updatedAt" = now() at time zone 'utc'
 where "tenantId" = $1
   and id = $2

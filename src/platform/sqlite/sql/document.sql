@@ -3,6 +3,8 @@ select
     id,
     filename,
     "mimeType" as mime_type,
+    path,
+    "storageProvider" as storage_provider,
     checksum,
     version,
     status,

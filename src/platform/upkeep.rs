@@ -1,0 +1,112 @@
+//! Looking after documents: those that nobody finished, and what does not fit together.
+
+use async_trait::async_trait;
+use windlass::Timestamp;
+use windlass::db::Tx;
+
+use super::rows::{UnfinishedRow, timestamp};
+use super::{Error, Platform};
+
+/// A document that somebody should be working on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfinishedDocument {
+    /// Whose it is.
+    pub tenant: String,
+    /// Its id.
+    pub id: String,
+    /// Which text of it.
+    pub version: i32,
+    /// When it was last touched.
+    pub updated_at: Timestamp,
+}
+
+/// Since when nobody must have touched a document for it to count as left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Idle {
+    /// One that waits. The platform's API begins with a new document at once, if it is there.
+    pub pending: Timestamp,
+    /// One that is being processed.
+    pub processing: Timestamp,
+    /// A ready one whose text is newer than its chunks is looked for among those touched after this.
+    pub changed_after: Timestamp,
+}
+
+/// What one dialect does for the upkeep, as [`super::repository::Repository`] does for the rest.
+#[async_trait]
+pub(super) trait Upkeep {
+    /// Whether a look across tenants sees nothing.
+    async fn hides_rows(&self) -> Result<bool, Error>;
+    /// Of all tenants if none is named. Longest untouched first.
+    async fn unfinished_documents(
+        &self,
+        tenant: Option<&str>,
+        idle: &Idle,
+        limit: u32,
+    ) -> Result<Vec<UnfinishedRow>, Error>;
+    /// Whether it has that version and was last touched then.
+    async fn adopt_document(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+        version: i32,
+        updated_at: Timestamp,
+    ) -> Result<bool, Error>;
+}
+
+impl Platform {
+    /// Documents that wait to be processed and that nobody works on, with row security or without it.
+    /// At most `limit`, or of each tenant as many where row security shows one tenant at a time.
+    pub async fn unfinished_documents(
+        &self,
+        idle: &Idle,
+        limit: u32,
+    ) -> Result<Vec<UnfinishedDocument>, Error> {
+        let mut rows = Vec::new();
+        if self.repository.hides_rows().await? {
+            for tenant in self.known_tenants().await? {
+                let tenant = Some(tenant.id.as_str());
+                rows.extend(
+                    self.repository
+                        .unfinished_documents(tenant, idle, limit)
+                        .await?,
+                );
+            }
+        } else {
+            rows = self
+                .repository
+                .unfinished_documents(None, idle, limit)
+                .await?;
+        }
+        Ok(rows.into_iter().map(UnfinishedDocument::from).collect())
+    }
+
+    /// Takes a document over, together with the job that the caller enqueues in the same transaction.
+    /// Returns false, and changes nothing, if anybody touched it since it was looked at.
+    pub async fn adopt_document(
+        &self,
+        tx: &mut Tx,
+        document: &UnfinishedDocument,
+    ) -> Result<bool, Error> {
+        let UnfinishedDocument {
+            tenant,
+            id,
+            version,
+            updated_at,
+        } = document;
+        self.repository
+            .adopt_document(tx, tenant, id, *version, *updated_at)
+            .await
+    }
+}
+
+impl From<UnfinishedRow> for UnfinishedDocument {
+    fn from(row: UnfinishedRow) -> Self {
+        Self {
+            tenant: row.tenant,
+            id: row.id,
+            version: row.version,
+            updated_at: timestamp(row.updated_at),
+        }
+    }
+}
