@@ -175,6 +175,7 @@ pub fn services(config: &Config, database: &Database) -> anyhow::Result<Services
             .with_secret_keys(config.channels.keys().context("settings channels")?),
         models: Models::new(&config.models).context("settings models")?,
         events: Events::default(),
+        records: database.records.clone(),
         documents: Documents::new(&config.documents),
         chunker: Arc::new(Chunker::new(config.chunking).context("settings chunking")?),
     })

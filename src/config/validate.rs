@@ -26,6 +26,14 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
             "database.statement_timeout_ms",
             config.database.statement_timeout_ms,
         ),
+        (
+            "models.ollama.embed_batch",
+            config.models.ollama.embed_batch as u64,
+        ),
+        (
+            "models.ollama.embed_parallel",
+            config.models.ollama.embed_parallel as u64,
+        ),
         ("documents.max_file_bytes", config.documents.max_file_bytes),
         (
             "documents.extract.max_text_bytes",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use windlass::{permanent, wait_for};
 
-use crate::{platform, services};
+use crate::{platform, records, services};
 
 /// How long to wait for a database that is away.
 const DATABASE: Duration = Duration::from_secs(1);
@@ -18,6 +18,15 @@ pub(super) fn from_platform(error: platform::Error) -> anyhow::Error {
         _ if error.is_transient() => wait_for(DATABASE, error),
         platform::Error::NotFound { .. } | platform::Error::Invalid { .. } => permanent(error),
         _ => error.into(),
+    }
+}
+
+/// The same for the product's own tables.
+pub(super) fn from_records(error: records::Error) -> anyhow::Error {
+    if error.is_transient() {
+        wait_for(DATABASE, error)
+    } else {
+        error.into()
     }
 }
 

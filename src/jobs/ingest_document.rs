@@ -6,17 +6,13 @@ use windlass::engine::{RetryAfter, is_permanent};
 use windlass::model::{Conflict, Unique};
 use windlass::{Context, Job, JobOptions, Json, Outcome};
 
-use super::Services;
-use super::document_text;
-use super::failure::{from_platform, from_service};
+use super::failure::from_platform;
+use super::{Services, document_text, embedding};
 use crate::platform::{Document, Failure, Finished, Indexed, NewChunk, Private};
 use crate::services::chunking::Chunk;
 use crate::services::extract::Extracted;
 use crate::services::language;
 use crate::telemetry;
-
-/// How many chunks are embedded between two reports of progress.
-const BATCH: usize = 256;
 
 /// Cuts a document into chunks, embeds them and makes them findable.
 ///
@@ -105,8 +101,10 @@ impl IngestDocument {
             document_text::read(cx.services(), &self.tenant_id, document).await?;
         let language = language::detect(&text);
         let chunks = chunker.chunks(&text, format);
-        let chunks = embed(cx, &chunks, language).await?;
-        self.publish(cx, document, &chunks, language).await
+        let embedded = embedding::embed(cx, &self.tenant_id, &chunks).await?;
+        let new = new_chunks(&chunks, embedded.vectors, language)?;
+        telemetry::documents::embedded(new.len(), embedded.fresh);
+        self.publish(cx, document, &new, language).await
     }
 
     /// Swaps the chunks and is done: both, or neither.
@@ -144,7 +142,9 @@ impl IngestDocument {
         match finished {
             Finished::Stored => {
                 let result = json!({"chunks": chunks.len(), "version": document.version});
-                Ok(cx.commit(tx, Some(Json::encode(&result)?)).await?)
+                let done = cx.commit(tx, Some(Json::encode(&result)?)).await?;
+                telemetry::documents::indexed(&self.tenant_id, &document.id, chunks.len());
+                Ok(done)
             }
             Finished::Superseded => Ok(Outcome::snooze(Duration::ZERO)),
             Finished::Gone => Ok(Outcome::cancel("the document was deleted")),
@@ -186,37 +186,25 @@ fn waits(error: &anyhow::Error) -> bool {
     hint.is_some_and(|hint: &RetryAfter| !hint.uses_attempt)
 }
 
-async fn embed(
-    cx: &Context<Services>,
+/// The chunks as they are stored, with the platform's names for what is known of them.
+fn new_chunks(
     chunks: &[Chunk<'_>],
+    vectors: Vec<Vec<f32>>,
     language: Option<&str>,
 ) -> anyhow::Result<Vec<NewChunk>> {
-    let mut embedded = Vec::with_capacity(chunks.len());
-    for batch in chunks.chunks(BATCH) {
-        let texts: Vec<String> = batch.iter().map(Chunk::text_to_embed).collect();
-        let vectors = cx
-            .services()
-            .models
-            .embedder
-            .embed(&texts)
-            .await
-            .map_err(from_service)?;
-        for (chunk, embedding) in batch.iter().zip(vectors) {
-            embedded.push(NewChunk {
-                content: Private(chunk.content.to_owned()),
-                embedding,
-                position: i32::try_from(chunk.position)?,
-                metadata: Private(json!({
-                    "charStart": chunk.chars.start,
-                    "charEnd": chunk.chars.end,
-                    "length": chunk.chars.len(),
-                    "heading": chunk.heading,
-                    "language": language.unwrap_or("en"),
-                })),
-            });
-        }
-        cx.progress(&json!({"embedded": embedded.len(), "of": chunks.len()}))
-            .await?;
-    }
-    Ok(embedded)
+    let new = chunks.iter().zip(vectors).map(|(chunk, embedding)| {
+        Ok(NewChunk {
+            content: Private(chunk.content.to_owned()),
+            embedding,
+            position: i32::try_from(chunk.position)?,
+            metadata: Private(json!({
+                "charStart": chunk.chars.start,
+                "charEnd": chunk.chars.end,
+                "length": chunk.chars.len(),
+                "heading": chunk.heading,
+                "language": language.unwrap_or("en"),
+            })),
+        })
+    });
+    new.collect()
 }

@@ -8,11 +8,13 @@ mod aggregate_analytics;
 mod aggregate_tenant;
 mod deliver_message;
 mod document_text;
+mod embedding;
 mod failure;
 mod ingest_document;
 mod maintain_partitions;
 mod normalized;
 mod process_message;
+mod prune_embeddings;
 mod prune_message_metrics;
 mod retrieval;
 pub mod schedules;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use windlass::Registry;
 
 use crate::platform::Platform;
+use crate::records::Records;
 use crate::services::chunking::Chunker;
 use crate::services::documents::Documents;
 use crate::services::events::Events;
@@ -35,6 +38,7 @@ pub use ingest_document::IngestDocument;
 pub use maintain_partitions::MaintainPartitions;
 pub use normalized::{MessageKind, NormalizedMessage};
 pub use process_message::ProcessMessage;
+pub use prune_embeddings::PruneEmbeddings;
 pub use prune_message_metrics::PruneMessageMetrics;
 
 /// What jobs work with.
@@ -48,6 +52,8 @@ pub struct Services {
     pub events: Events,
     /// Cuts documents.
     pub chunker: Arc<Chunker>,
+    /// What the product remembers besides.
+    pub records: Records,
     /// Reads documents.
     pub documents: Documents,
 }
@@ -59,6 +65,7 @@ pub fn registry(services: Services) -> Registry<Services> {
         .register::<DeliverMessage>()
         .register::<IngestDocument>()
         .register::<AdoptDocuments>()
+        .register::<PruneEmbeddings>()
         .register::<AggregateAnalytics>()
         .register::<AggregateTenant>()
         .register::<PruneMessageMetrics>()

@@ -8,7 +8,9 @@ use serde::Deserialize;
 use windlass::model::{CatchUp, InvalidJson, Overlap, Schedule};
 use windlass::{Job, Json};
 
-use super::{AdoptDocuments, AggregateAnalytics, MaintainPartitions, PruneMessageMetrics};
+use super::{
+    AdoptDocuments, AggregateAnalytics, MaintainPartitions, PruneEmbeddings, PruneMessageMetrics,
+};
 
 /// Every schedule there is. All are in UTC, which knows no summer time, and run once after an outage
 /// however long it was: each of these jobs does what its earlier runs left over.
@@ -18,6 +20,7 @@ fn all() -> Result<Vec<Schedule>, InvalidJson> {
         every::<AggregateAnalytics>("daily_analytics", "5 0 * * *")?,
         every::<MaintainPartitions>("partitions_ahead", "15 1 * * *")?,
         every::<AdoptDocuments>("documents_left_alone", "* * * * *")?,
+        every::<PruneEmbeddings>("embedding_retention", "40 3 * * *")?,
         every::<PruneMessageMetrics>("message_metrics_retention", "30 3 * * *")?,
     ])
 }

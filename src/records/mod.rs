@@ -4,12 +4,14 @@
 //! `jobs`, so that an existing platform's own schema is left as it is; on SQLite in the same file.
 //! Writes join the caller's transaction where the caller has one.
 
+mod embeddings;
 mod error;
 mod postgres;
 mod sqlite;
 
 use windlass::db::Db;
 
+pub use embeddings::{ContentHash, EmbeddingsOf};
 pub use error::Error;
 
 /// The product's own tables in one database. Clones share it.

@@ -1,5 +1,6 @@
 //! The product's own tables in PostgreSQL.
 
+pub(super) mod embeddings;
 mod sql;
 
 use sqlx::PgPool;

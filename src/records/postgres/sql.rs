@@ -7,5 +7,10 @@ macro_rules! statements {
 }
 
 statements! {
+    EMBEDDINGS_BEYOND = "embeddings_beyond";
+    FORGET_EMBEDDINGS = "forget_embeddings";
+    KEEP_EMBEDDINGS = "keep_embeddings";
     PREPARE_LOCK = "prepare_lock";
+    READ_EMBEDDINGS = "read_embeddings";
+    TOUCH_EMBEDDINGS = "touch_embeddings";
 }

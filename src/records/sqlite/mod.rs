@@ -1,5 +1,8 @@
 //! The product's own tables in SQLite.
 
+pub(super) mod embeddings;
+mod sql;
+
 use sqlx::migrate::Migrator;
 use windlass::db::Sqlite;
 

@@ -46,6 +46,10 @@ impl Embedder for HashEmbedder {
     fn name(&self) -> &str {
         NAME
     }
+
+    fn is_cheap(&self) -> bool {
+        true
+    }
 }
 
 /// The text's vector, of length 1.

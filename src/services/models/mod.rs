@@ -4,6 +4,7 @@
 //! deterministic, needs nothing and says what it is. The offline ones let the first run and the
 //! tests show the whole flow; they match words, they do not understand.
 
+mod batched;
 mod extractive;
 mod hash;
 mod ollama;
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use batched::Batched;
 pub use options::{ChatKind, EmbedderKind, ModelOptions, OllamaOptions};
 
 /// The length of every vector: what the platform's `chunks.embedding vector(1024)` holds.
@@ -34,6 +36,11 @@ pub trait Embedder: fmt::Debug + Send + Sync {
 
     /// What to record beside the vectors. Vectors of differently named embedders do not compare.
     fn name(&self) -> &str;
+
+    /// Whether making a vector again costs less than remembering it.
+    fn is_cheap(&self) -> bool {
+        false
+    }
 
     /// How long the vectors are.
     fn dimensions(&self) -> usize {
@@ -185,7 +192,8 @@ impl Models {
         };
         let embedder: Arc<dyn Embedder> = match (options.embedder, &server) {
             (EmbedderKind::Ollama, Some(server)) => {
-                Arc::new(ollama::Embedder::new(server.clone(), &options.ollama))
+                let embedder = ollama::Embedder::new(server.clone(), &options.ollama);
+                Arc::new(Batched::new(Arc::new(embedder), &options.ollama))
             }
             _ => Arc::new(hash::HashEmbedder),
         };

@@ -60,6 +60,10 @@ pub struct OllamaOptions {
     pub timeout_ms: u64,
     /// How many texts to embed in one request.
     pub embed_batch: usize,
+    /// How long a request that is not full waits for texts of other jobs, in milliseconds.
+    pub embed_window_ms: u64,
+    /// How many requests that embed may be under way at once.
+    pub embed_parallel: usize,
 }
 
 impl Default for OllamaOptions {
@@ -72,6 +76,8 @@ impl Default for OllamaOptions {
             idle_timeout_ms: 60_000,
             timeout_ms: 120_000,
             embed_batch: 64,
+            embed_window_ms: 10,
+            embed_parallel: 4,
         }
     }
 }

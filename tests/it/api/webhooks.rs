@@ -9,6 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use metachat_jobs::api::Doors;
 use metachat_jobs::jobs::{self, Services};
 use metachat_jobs::platform::{ChannelType, Platform, SecretKeys};
+use metachat_jobs::records::Records;
 use metachat_jobs::services::chunking::{ChunkOptions, Chunker};
 use metachat_jobs::services::documents::{DocumentOptions, Documents};
 use metachat_jobs::services::events::Events;
@@ -21,7 +22,7 @@ use windlass::Client;
 use windlass::store::memory::MemoryStore;
 
 use super::Api;
-use crate::support::{on_postgres, on_sqlite};
+use crate::support::{on_postgres, on_sqlite, sqlite};
 
 const SECRET: &str = "app-secret-of-the-tests";
 
@@ -46,6 +47,7 @@ async fn api(platform: Platform, whatsapp: Value, messenger: Value) -> Api {
         platform: platform.clone(),
         models: Models::new(&ModelOptions::default()).unwrap(),
         events: Events::default(),
+        records: Records::new(sqlite(std::path::Path::new("unused"))),
         documents: Documents::new(&DocumentOptions::default()),
         chunker: Arc::new(Chunker::new(ChunkOptions::default()).unwrap()),
     };

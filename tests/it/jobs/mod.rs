@@ -2,7 +2,9 @@
 
 mod document_files;
 mod documents;
+mod embedding;
 mod golden;
 mod messages;
+mod model_server;
 mod rig;
 mod upkeep;

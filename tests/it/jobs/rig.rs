@@ -7,6 +7,7 @@ use metachat_jobs::jobs::{self, IngestDocument, ProcessMessage, Services};
 use metachat_jobs::platform::{
     ChannelType, Direction, Message, NewDocument, Platform, Prepared, Private,
 };
+use metachat_jobs::records::Records;
 use metachat_jobs::services::chunking::{ChunkOptions, Chunker};
 use metachat_jobs::services::documents::{DocumentOptions, Documents};
 use metachat_jobs::services::events::Events;
@@ -67,6 +68,8 @@ pub(crate) async fn on_sqlite<F: Future<Output = ()> + Send + 'static>(
 impl Rig {
     async fn start(db: Db, store: Arc<dyn Store>, models: &ModelOptions) -> Arc<Self> {
         store.migrate().await.unwrap();
+        let records = Records::new(db.clone());
+        records.prepare().await.unwrap();
         let platform = Platform::new(db);
         assert_eq!(platform.prepare().await.unwrap(), Prepared::Ours);
         let storage = tempfile::tempdir().unwrap();
@@ -79,6 +82,7 @@ impl Rig {
             platform: platform.clone(),
             models: Models::new(models).unwrap(),
             events: Events::default(),
+            records: records.clone(),
             documents: Documents::new(&documents),
             chunker: Arc::new(Chunker::new(ChunkOptions::default()).unwrap()),
         };
