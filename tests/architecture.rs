@@ -322,8 +322,8 @@ const STORE: Dialects = Dialects {
         },
         Only {
             dialect: "postgres",
-            names: &["look_back"],
-            why: "it finds what lies behind a claim's position; SQLite has no dead rows to avoid",
+            names: &["look_back", "known_cells", "new_cells"],
+            why: "they begin at a remembered position or find what lies behind it; SQLite has no dead rows to avoid",
         },
         Only {
             dialect: "postgres",

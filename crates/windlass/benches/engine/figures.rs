@@ -48,7 +48,7 @@ pub(crate) async fn measure(plan: &Plan) -> anyhow::Result<Results> {
 fn subjects(plan: &Plan) -> Vec<Subject> {
     let mut subjects = vec![Subject::Ours];
     if plan.limits {
-        subjects.push(Subject::Limited);
+        subjects.extend([Subject::Tenants, Subject::Limited]);
     }
     if plan.peers.is_some() {
         subjects.extend([Subject::Stock, Subject::Tuned]);
@@ -67,7 +67,7 @@ struct Figures<'a> {
 impl<'a> Figures<'a> {
     fn new(plan: &'a Plan, kind: Kind, subject: Subject) -> anyhow::Result<Self> {
         let program = match (subject, &plan.peers) {
-            (Subject::Ours | Subject::Limited, _) => std::env::current_exe()?,
+            (Subject::Ours | Subject::Tenants | Subject::Limited, _) => std::env::current_exe()?,
             (_, peers) => peers.clone().context("no program plays the peers")?,
         };
         Ok(Self {

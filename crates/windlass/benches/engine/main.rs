@@ -23,7 +23,7 @@ use anyhow::{Context as _, bail};
 
 use databases::Kind;
 use ours::Ours;
-use plan::{Plan, Subject};
+use plan::Plan;
 use support::roles::{self, Role};
 
 #[tokio::main]
@@ -32,8 +32,7 @@ async fn main() -> anyhow::Result<()> {
     if let [subject, url, role @ ..] = args.as_slice()
         && let Some(role) = Role::from_args(role)?
     {
-        let limited = subject == Subject::Limited.argument();
-        return roles::play(Ours::open(url, limited)?, role).await;
+        return roles::play(Ours::open(url, subject)?, role).await;
     }
     measure(&plan(args)?).await
 }

@@ -12,6 +12,7 @@ use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
 use windlass::{Client, Context, Engine, EngineOptions, Job, Outcome, Registry, Store};
 
+use crate::plan::Subject;
 use crate::support::{Noop, Probe, Queue};
 
 impl Job for Noop {
@@ -28,14 +29,16 @@ impl Job for Noop {
 pub(crate) struct Ours {
     db: Db,
     client: Client,
+    /// Its jobs belong to tenants.
+    tenants: bool,
     limited: bool,
 }
 
-/// Who the jobs belong to where tenants take turns.
+/// Who the jobs belong to, if they do.
 const TENANTS: [&str; 4] = ["a", "b", "c", "d"];
 
 impl Ours {
-    pub(crate) fn open(url: &str, limited: bool) -> anyhow::Result<Self> {
+    pub(crate) fn open(url: &str, subject: &str) -> anyhow::Result<Self> {
         let (db, store): (Db, Arc<dyn Store>) = match url.strip_prefix("sqlite:") {
             Some(path) => {
                 let db = Sqlite::new(path, &SqliteOptions::default());
@@ -50,7 +53,8 @@ impl Ours {
         Ok(Self {
             db,
             client,
-            limited,
+            tenants: subject != Subject::Ours.argument(),
+            limited: subject == Subject::Limited.argument(),
         })
     }
 
@@ -106,7 +110,7 @@ impl Queue for Ours {
     async fn enqueue_many(&mut self, jobs: Vec<Noop>) -> anyhow::Result<()> {
         let jobs = jobs.iter().map(|job| self.client.prepare(job));
         let mut jobs = jobs.collect::<Result<Vec<_>, _>>()?;
-        if self.limited {
+        if self.tenants {
             for (job, tenant) in jobs.iter_mut().zip(TENANTS.iter().cycle()) {
                 job.tenant_id = Some((*tenant).to_owned());
             }

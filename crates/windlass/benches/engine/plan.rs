@@ -53,7 +53,9 @@ impl Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
     Ours,
-    /// Ours with a global limit and tenants that take turns.
+    /// Ours with jobs that belong to tenants: what limits are compared with.
+    Tenants,
+    /// The same with a global limit and tenants that take turns.
     Limited,
     Stock,
     Tuned,
@@ -64,6 +66,7 @@ impl Subject {
     pub(crate) const fn argument(self) -> &'static str {
         match self {
             Self::Ours => "windlass",
+            Self::Tenants => "windlass-tenants",
             Self::Limited => "windlass-limited",
             Self::Stock => "apalis-stock",
             Self::Tuned => "apalis-tuned",
@@ -73,7 +76,8 @@ impl Subject {
     pub(crate) const fn title(self, kind: Kind) -> &'static str {
         match (self, kind) {
             (Self::Ours, _) => "windlass, defaults",
-            (Self::Limited, _) => "windlass, with a limit and fairness",
+            (Self::Tenants, _) => "windlass, jobs of four tenants",
+            (Self::Limited, _) => "windlass, the same with a limit and fairness",
             (Self::Stock, Kind::Postgres) => "apalis-postgres, defaults",
             (Self::Tuned, Kind::Postgres) => "apalis-postgres, tuned",
             (Self::Stock, Kind::Sqlite) => "apalis-sqlite, defaults",

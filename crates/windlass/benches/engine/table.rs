@@ -19,6 +19,7 @@ fn render_kind(kind: Kind, results: &Results) -> String {
     let of_kind = || results.iter().filter(move |((k, _), _)| *k == kind);
     let subjects = [
         Subject::Ours,
+        Subject::Tenants,
         Subject::Limited,
         Subject::Stock,
         Subject::Tuned,

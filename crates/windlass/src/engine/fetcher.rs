@@ -23,6 +23,9 @@ const AHEAD: Duration = Duration::from_millis(40);
 /// The same of a queue with limits or turns: what waits in a buffer counts as running, and is ahead of
 /// whoever's turn it is next.
 const AHEAD_GOVERNED: Duration = Duration::from_millis(10);
+/// From so many jobs a second on, of a claim's length so many times: workers are not to wait for claims.
+const FAST: f64 = 10_000.0;
+const CLAIMS_AHEAD: u32 = 4;
 /// The shortest wait after a claim from which a limit held something back: hints of more that it will
 /// hold back must not become claims, each in vain.
 const HELD_BACK: Duration = Duration::from_millis(10);
@@ -32,6 +35,8 @@ const MAX_AHEAD: usize = 3000;
 const BREATH: Duration = Duration::from_millis(1);
 /// Most jobs per claim: longer statements make everyone wait.
 const MAX_CLAIM: usize = 1000;
+/// The same of a queue with limits or turns, of whose claims each looks around first.
+const MAX_CLAIM_GOVERNED: usize = 1500;
 
 /// What a claim came to.
 enum Claimed {
@@ -75,7 +80,7 @@ impl Fetcher {
                 hand_back(&self.feed, &self.outcomes).await;
             }
             before = slots;
-            let ahead = pace.ahead(ahead(&governor));
+            let ahead = pace.ahead(governor.is_free());
             // Only waiting is cut short: a claim under way is seen through, so that what it took
             // is handed back and not left to run out.
             let room = tokio::select! {
@@ -83,15 +88,16 @@ impl Fetcher {
                 () = stop.cancelled() => return,
                 _ = allowed.changed() => continue,
                 () = governor.changed() => continue,
-                room = self.room(slots, ahead) => room,
+                room = self.room(slots, ahead) => room.min(most(&governor)),
             };
             // Told from now on, so that nothing that ends during the claim is missed.
             let mut freed = pin!(self.leases.freed.notified());
             freed.as_mut().enable();
+            let started = Instant::now();
             let wait = match self.claim(room, &mut governor).await {
                 Ok(claimed) => {
                     outage.worked();
-                    pace.observe(self.feed.ended());
+                    pace.observe(self.feed.ended(), started.elapsed());
                     match claimed {
                         Claimed::Full => continue,
                         Claimed::Short => self.idle(&mut wakes).boxed(),
@@ -127,7 +133,7 @@ impl Fetcher {
             target - 1
         };
         self.feed.drained_to(low_water).await;
-        (target - self.feed.outstanding().min(target - 1)).min(MAX_CLAIM)
+        target - self.feed.outstanding().min(target - 1)
     }
 
     async fn claim(
@@ -212,11 +218,11 @@ pub(super) async fn hand_back(feed: &Feed, outcomes: &mpsc::Sender<Finish>) -> u
     unstarted.len()
 }
 
-const fn ahead(governor: &Governor) -> Duration {
+const fn most(governor: &Governor) -> usize {
     if governor.is_free() {
-        AHEAD
+        MAX_CLAIM
     } else {
-        AHEAD_GOVERNED
+        MAX_CLAIM_GOVERNED
     }
 }
 
@@ -225,10 +231,11 @@ async fn jittered_sleep(about: Duration) {
     tokio::time::sleep(pause).await;
 }
 
-/// How fast jobs end, as a moving average.
+/// How fast jobs end and how long claims take, as moving averages.
 #[derive(Debug)]
 struct Pace {
     per_second: f64,
+    claim: Duration,
     ended: usize,
     seen: Instant,
 }
@@ -237,6 +244,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             per_second: 0.0,
+            claim: Duration::ZERO,
             ended: 0,
             seen: Instant::now(),
         }
@@ -249,7 +257,8 @@ impl Pace {
         clippy::cast_precision_loss,
         reason = "a count of jobs within a moment"
     )]
-    fn observe(&mut self, ended: usize) {
+    fn observe(&mut self, ended: usize, claim: Duration) {
+        self.claim = (self.claim * 3 + claim) / 4;
         let elapsed = self.seen.elapsed();
         if elapsed < Duration::from_millis(5) {
             return;
@@ -271,7 +280,12 @@ impl Pace {
         clippy::cast_sign_loss,
         reason = "bounded by MAX_AHEAD right after"
     )]
-    fn ahead(&self, of: Duration) -> usize {
+    fn ahead(&self, free: bool) -> usize {
+        let of = match free {
+            true => AHEAD,
+            false if self.per_second < FAST => AHEAD_GOVERNED,
+            false => (self.claim * CLAIMS_AHEAD).clamp(AHEAD_GOVERNED, AHEAD),
+        };
         ((self.per_second * of.as_secs_f64()) as usize).min(MAX_AHEAD)
     }
 }

@@ -141,14 +141,18 @@ pub struct Allotter {
     sweep: Sweep,
     /// When the first claim was.
     since: Option<Timestamp>,
+    /// When running jobs were last looked for that are not governed yet.
+    settled: Option<Timestamp>,
     /// When stragglers were last looked for.
     adopted: Option<Timestamp>,
 }
 
 /// How long others may go on claiming and enqueueing as if the queue were not governed.
 const SETTLES: Duration = Duration::from_secs(10);
+/// How often running jobs are looked for that others claimed so.
+const SETTLED: Duration = Duration::from_secs(1);
 /// How often a busy queue is searched for jobs that are not governed but should be.
-const ADOPTS: Duration = Duration::from_millis(50);
+const ADOPTS: Duration = Duration::from_millis(100);
 
 impl Allotter {
     /// One that goes by these rules.
@@ -166,13 +170,21 @@ impl Allotter {
 
     /// Up to how many due jobs of a cell to count, for a claim of so many.
     pub fn depth(room: u32) -> u32 {
-        (room / 8).clamp(4, 128)
+        (room / 32).clamp(4, 32)
     }
 
-    /// Whether jobs may be running, or have been claimed just now, that are not governed yet.
+    /// Whether it is time to look for running jobs that are not governed yet, which take as long to
+    /// find as all that are running: at the first claim, and while others may not have heard.
     pub fn settles(&mut self, now: Timestamp) -> bool {
         let since = *self.since.get_or_insert(now);
-        now.since(since) < SETTLES
+        let due = self
+            .settled
+            .is_none_or(|last| now < last || now.since(last) >= SETTLED);
+        let settles = due && now.since(since) < SETTLES;
+        if settles {
+            self.settled = Some(now);
+        }
+        settles
     }
 
     /// Whether it is time to look for jobs that are not governed but should be.
@@ -343,7 +355,7 @@ pub struct Ended {
 
 impl<'a> Round<'a> {
     /// How many jobs of which cells to take, of `room` in all; none if there is nothing more to take.
-    pub fn grants(&mut self, room: u32) -> Vec<(&'a Cell, u32)> {
+    pub fn grants(&mut self, room: u32) -> Vec<(&'a Head, u32)> {
         let room = room.saturating_sub(u32::try_from(self.jobs.len()).unwrap_or(u32::MAX));
         self.picks.clear();
         let mut turns: BinaryHeap<Turn> = self
@@ -370,9 +382,7 @@ impl<'a> Round<'a> {
             turns.push(turn);
         }
         let granted = self.cells.iter().filter(|open| open.granted > 0);
-        granted
-            .map(|open| (&open.head.cell, open.granted))
-            .collect()
+        granted.map(|open| (open.head, open.granted)).collect()
     }
 
     /// Whose turn it is, at a cell that may be taken from.

@@ -178,7 +178,12 @@ impl QueuePolicy {
 
     /// Whether something may only run so many at once.
     pub fn has_concurrency(&self) -> bool {
-        self.concurrency.is_some() || self.limits().any(|limit| limit.concurrency.is_some())
+        self.concurrency.is_some() || self.has_concurrency_apart()
+    }
+
+    /// Whether some kind or key may only run so many at once.
+    pub fn has_concurrency_apart(&self) -> bool {
+        self.limits().any(|limit| limit.concurrency.is_some())
     }
 
     /// Whether something may only start so fast.

@@ -81,7 +81,7 @@ impl Queue {
                 break;
             }
             let mut taken = Vec::new();
-            for (cell, most) in grants {
+            for (Head { cell, .. }, most) in grants {
                 let jobs = self.waiting.get_mut(cell).unwrap();
                 let due = jobs.partition_point(|run_at| *run_at <= now);
                 for run_at in jobs.drain(..due.min(most as usize)) {
@@ -399,7 +399,7 @@ fn what_another_took_first_is_not_counted() {
         deep: false,
     }];
     let mut round = allotter.begin(NOW, &heads, &[], &Buckets::new());
-    assert_eq!(round.grants(10), [(&heads[0].cell, 5)]);
+    assert_eq!(round.grants(10), [(&heads[0], 5)]);
     round.took(Vec::new());
     assert!(round.grants(10).is_empty(), "somebody else has them");
     let ended = round.end();

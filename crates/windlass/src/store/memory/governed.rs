@@ -30,7 +30,7 @@ impl Data {
             }
             let taken = grants
                 .into_iter()
-                .flat_map(|(cell, jobs)| self.take(cell, jobs, claim, now))
+                .flat_map(|(head, jobs)| self.take(&head.cell, jobs, claim, now))
                 .collect();
             round.took(taken);
         }

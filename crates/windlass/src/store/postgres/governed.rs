@@ -4,8 +4,8 @@
 //! that every later statement sees what all claims before it took. Fairness alone needs no lock.
 //!
 //! What is remembered between claims only makes them cheaper: which queues are governed, for
-//! enqueues; and the first end of a lease among a queue's running jobs, before which the index holds
-//! nothing but dead entries.
+//! enqueues; where each known cell begins (`cells.rs`); and the first end of a lease among a queue's
+//! running jobs, before which the index holds nothing but dead entries.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +14,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use sqlx::{PgConnection, Row};
 
+use super::cells::{Cells, Start};
 use super::lane::{run, transaction};
 use super::lines::Freed;
+use super::looks;
 use super::{Error, PgStore, Shared, rows, sql};
-use crate::model::{Allotter, Bucket, Buckets, Cell, ClaimedJob, Head, Look, Running, Timestamp};
-use crate::store::{Claim, Governed, Granted};
+use crate::model::{Allotter, Bucket, Buckets, ClaimedJob, Head, Running, Timestamp};
+use crate::store::{Claim, Governed, Granted, Wake};
 
 /// Stragglers that one claim makes governed at most.
 const ADOPTED: u64 = 500;
@@ -45,14 +47,17 @@ pub(super) struct GovernedQueues {
 struct Known {
     names: Arc<HashSet<String>>,
     read_at: Option<Instant>,
-    /// By queue: when it was last made governed here, and the first end of a running job's lease.
     claimed: HashMap<String, Claimed>,
 }
 
+/// What is known of one queue.
 #[derive(Debug)]
 struct Claimed {
+    /// When it was last made governed here.
     governed_at: Option<Instant>,
+    /// The first end of a running job's lease.
     first_lease: Timestamp,
+    cells: Cells,
 }
 
 impl Default for Claimed {
@@ -60,6 +65,7 @@ impl Default for Claimed {
         Self {
             governed_at: None,
             first_lease: Timestamp::EPOCH,
+            cells: Cells::default(),
         }
     }
 }
@@ -88,18 +94,50 @@ impl GovernedQueues {
         Arc::make_mut(&mut known.names).remove(queue);
     }
 
-    fn first_lease(&self, queue: &str) -> Timestamp {
-        let known = self.lock();
-        let claimed = known.claimed.get(queue);
-        claimed.map_or(Timestamp::EPOCH, |claimed| claimed.first_lease)
+    /// Where a claim begins: the first end of a lease, and the cells.
+    fn start(&self, queue: &str) -> (Timestamp, Start) {
+        let mut known = self.lock();
+        let claimed = known.claimed.entry(queue.to_owned()).or_default();
+        (claimed.first_lease, claimed.cells.start())
     }
 
-    /// No lease ends before the first that was seen; what is leased later ends later than now.
-    fn counted(&self, queue: &str, first: Option<Timestamp>, now: Timestamp) {
-        if let Some(claimed) = self.lock().claimed.get_mut(queue) {
-            let now = now.minus(MARGIN);
-            claimed.first_lease = first.map_or(now, |first| first.min(now));
+    /// Takes over what a claim saw.
+    fn saw(&self, queue: &str, start: &Start, seen: &Seen) {
+        let mut known = self.lock();
+        let Some(claimed) = known.claimed.get_mut(queue) else {
+            return;
+        };
+        if let Some(first_lease) = seen.first_lease {
+            claimed.first_lease = first_lease;
         }
+        claimed
+            .cells
+            .looked(start, &seen.heads, seen.now, seen.whole, seen.short);
+    }
+
+    /// Makes room for a job that became claimable at an old time.
+    pub(super) fn fall_back(&self, queue: &str, priority: u8, run_at: Timestamp) {
+        if let Some(claimed) = self.lock().claimed.get_mut(queue) {
+            claimed.cells.fall_back(priority, run_at);
+        }
+    }
+
+    /// Forgets where cells begin, for jobs that were given times of their own.
+    pub(super) fn forget_cells(&self, queue: &str) {
+        if let Some(claimed) = self.lock().claimed.get_mut(queue) {
+            claimed.cells.forget();
+        }
+    }
+
+    fn plan_look_back(&self, queue: &str) -> Option<Duration> {
+        let mut known = self.lock();
+        known.claimed.get_mut(queue)?.cells.plan_look_back()
+    }
+
+    fn looked_back(&self, queue: &str, found: Option<&[Head]>, took: Duration) -> bool {
+        let mut known = self.lock();
+        let claimed = known.claimed.get_mut(queue);
+        claimed.is_some_and(|claimed| claimed.cells.looked_back(found, took))
     }
 }
 
@@ -132,30 +170,60 @@ impl Shared {
     }
 
     async fn claim_governed(
-        &self,
+        self: &Arc<Self>,
         claim: &Claim<'_>,
         allotter: &mut Allotter,
     ) -> Result<Granted, Error> {
         let govern = self.governed.govern(claim.queue);
-        // A time of one's own may lie before every lease.
-        let first_lease = match claim.now {
-            None => self.governed.first_lease(claim.queue),
-            Some(_) => Timestamp::EPOCH,
+        // A time of one's own may lie before every lease and every cell's place.
+        let (first_lease, start) = match claim.now {
+            None => self.governed.start(claim.queue),
+            Some(_) => (Timestamp::EPOCH, Cells::search()),
         };
-        let (granted, counted) = transaction!(self.claims, |connection| {
+        let (granted, seen) = transaction!(self.claims, |connection| {
             if govern {
                 sqlx::query(sql::GOVERN_QUEUE)
                     .bind(claim.queue)
                     .execute(&mut *connection)
                     .await?;
             }
-            governed(connection, claim, allotter, first_lease).await
+            governed(connection, claim, allotter, first_lease, &start).await
         })
         .inspect_err(|_| self.governed.forget(claim.queue))?;
-        if let (None, Some((first, now))) = (claim.now, counted) {
-            self.governed.counted(claim.queue, first, now);
+        if claim.now.is_none() {
+            self.governed.saw(claim.queue, &start, &seen);
+            self.look_into_cells_soon(claim.queue);
         }
         Ok(granted)
+    }
+
+    /// Looks back once it is time to, unless someone is about to already. Whoever claims causes a look
+    /// that begins later than his claim.
+    fn look_into_cells_soon(self: &Arc<Self>, queue: &str) {
+        let Some(rest) = self.governed.plan_look_back(queue) else {
+            return;
+        };
+        let (shared, queue) = (Arc::downgrade(self), Arc::<str>::from(queue));
+        tokio::spawn(async move {
+            tokio::time::sleep(rest).await;
+            if let Some(shared) = shared.upgrade() {
+                shared.look_into_cells(queue).await;
+            }
+        });
+    }
+
+    async fn look_into_cells(&self, queue: Arc<str>) {
+        let began = Instant::now();
+        let found = run!(self.claims, |connection| {
+            looks::first_jobs(connection, &queue).await
+        });
+        if let Err(error) = &found {
+            tracing::debug!(queue = &*queue, %error, "cannot look back for late jobs; trying again");
+        }
+        let found = found.as_deref().ok();
+        if self.governed.looked_back(&queue, found, began.elapsed()) {
+            self.waker.send(Wake::Queue(queue));
+        }
     }
 
     async fn ungovern(&self, queue: &str, limit: u32) -> Result<u64, Error> {
@@ -185,44 +253,39 @@ impl Shared {
     }
 }
 
-/// When running jobs were counted, and the first end of a lease among them.
-type Counted = Option<(Option<Timestamp>, Timestamp)>;
+/// What a claim saw.
+struct Seen {
+    now: Timestamp,
+    /// No lease of a running job ends before this, now or later; if they were counted.
+    first_lease: Option<Timestamp>,
+    heads: Vec<Head>,
+    /// Whether these were all the cells there are.
+    whole: bool,
+    /// Whether it took less than it had room for.
+    short: bool,
+}
 
 async fn governed(
     connection: &mut PgConnection,
     claim: &Claim<'_>,
     allotter: &mut Allotter,
     first_lease: Timestamp,
-) -> Result<(Granted, Counted), Error> {
+    start: &Start,
+) -> Result<(Granted, Seen), Error> {
     let policy = &allotter.rules().policy;
     let (limits, counts) = (policy.has_limits(), policy.has_concurrency());
+    let apart = policy.has_concurrency_apart();
     let now = begin(connection, claim, limits).await?;
-    let (adopts, mut stragglers) = (allotter.adopts(now), false);
-    if adopts {
-        let adopted = adopt(connection, claim.queue).await?;
-        stragglers = adopted == ADOPTED;
-        allotter.adopted(now, stragglers);
-    }
-    if counts && allotter.settles(now) {
-        sqlx::query(sql::ADOPT_RUNNING)
-            .bind(claim.queue)
-            .execute(&mut *connection)
-            .await?;
-    }
+    let adopts = allotter.adopts(now);
+    let mut stragglers = adopts && settle(connection, claim.queue, allotter, now).await?;
     let depth = Allotter::depth(claim.limit);
-    let wide = allotter.sweep().wide();
-    let wide = cells(connection, claim.queue, &wide, now, depth).await?;
-    let deep = match allotter.sweep().deep(&wide) {
-        Some(look) => Some(cells(connection, claim.queue, &look, now, depth).await?),
-        None => None,
-    };
-    let mut heads = wide.clone();
-    heads.extend(deep.iter().flatten().cloned());
-    heads.sort_by(|a, b| a.cell.cmp(&b.cell));
-    heads.dedup_by(|a, b| a.cell == b.cell);
-    let (running, counted) = if counts && !heads.is_empty() {
-        let (running, first) = running(connection, claim.queue, first_lease).await?;
-        (running, Some((first, now)))
+    let looked = looks::look(connection, claim.queue, allotter.sweep(), start, now, depth).await?;
+    let heads = looked.heads();
+    let (running, first_lease) = if counts && !heads.is_empty() {
+        let (running, first) = running(connection, claim.queue, first_lease, apart).await?;
+        // What is leased later ends later than now.
+        let later = now.minus(MARGIN);
+        (running, Some(first.map_or(later, |first| first.min(later))))
     } else {
         (Vec::new(), None)
     };
@@ -240,11 +303,16 @@ async fn governed(
     let ended = round.end();
     put_buckets(connection, claim.queue, &ended.buckets, now).await?;
     let short = ended.jobs.len() < claim.limit as usize;
-    let looked = allotter.sweep();
-    let more = looked.looked(&wide, deep.as_deref(), ended.jobs.len(), short);
+    let sweep = allotter.sweep();
+    let more = sweep.looked(
+        &looked.wide,
+        looked.deep.as_deref(),
+        ended.jobs.len(),
+        short,
+    );
+    let whole = sweep.is_whole();
     let again_in = ended.again_in.map(|again_in| {
         // All of them have been looked at in vain: not at once again.
-        let whole = looked.is_whole();
         again_in.max(if whole { Duration::ZERO } else { REST })
     });
     if short && !adopts {
@@ -252,12 +320,37 @@ async fn governed(
     }
     let granted = Granted {
         jobs: ended.jobs,
-        more: more || stragglers,
+        more: more || stragglers || (short && !start.closely),
         again_in,
         held_by: ended.held_by,
         buckets: ended.buckets,
     };
-    Ok((granted, counted))
+    let seen = Seen {
+        now,
+        first_lease,
+        heads,
+        whole,
+        short,
+    };
+    Ok((granted, seen))
+}
+
+/// Makes governed what is not though it should be; says whether there may be more of it.
+async fn settle(
+    connection: &mut PgConnection,
+    queue: &str,
+    allotter: &mut Allotter,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let more = adopt(connection, queue).await? == ADOPTED;
+    allotter.adopted(now, more);
+    if allotter.rules().policy.has_concurrency() && allotter.settles(now) {
+        sqlx::query(sql::ADOPT_RUNNING)
+            .bind(queue)
+            .execute(connection)
+            .await?;
+    }
+    Ok(more)
 }
 
 /// Waits for its turn if there are limits; tells the time.
@@ -284,52 +377,16 @@ async fn adopt(connection: &mut PgConnection, queue: &str) -> Result<u64, Error>
     Ok(adopted.rows_affected())
 }
 
-async fn cells(
-    connection: &mut PgConnection,
-    queue: &str,
-    look: &Look,
-    now: Timestamp,
-    depth: u32,
-) -> Result<Vec<Head>, Error> {
-    let after = look.after.as_ref();
-    sqlx::query(sql::CELLS)
-        .bind(queue)
-        .bind(after.map_or("", |cell| &cell.tenant))
-        .bind(after.map_or("", |cell| &cell.kind))
-        .bind(after.map_or("", |cell| &cell.key))
-        .bind(after.map_or(-1, |cell| i16::from(cell.priority)))
-        .bind(i64::from(look.of_tenant))
-        .bind(i64::from(look.most))
-        .bind(rows::time(now))
-        .bind(i64::from(depth))
-        .fetch_all(connection)
-        .await?
-        .iter()
-        .map(|row| {
-            let due = rows::long(row, 5)?;
-            Ok(Head {
-                cell: Cell {
-                    tenant: row.try_get(0)?,
-                    kind: row.try_get(1)?,
-                    key: row.try_get(2)?,
-                    priority: rows::short(row, 3)?,
-                },
-                run_at: rows::timestamp(row, 4)?,
-                due,
-                deep: due >= depth,
-            })
-        })
-        .collect()
-}
-
 async fn running(
     connection: &mut PgConnection,
     queue: &str,
     first_lease: Timestamp,
+    apart: bool,
 ) -> Result<(Vec<Running>, Option<Timestamp>), Error> {
     let counted = sqlx::query(sql::RUNNING)
         .bind(queue)
         .bind(rows::time(first_lease))
+        .bind(apart)
         .fetch_all(connection)
         .await?;
     let mut first = None;
@@ -374,10 +431,10 @@ async fn take(
     connection: &mut PgConnection,
     claim: &Claim<'_>,
     now: Timestamp,
-    grants: &[(&Cell, u32)],
+    grants: &[(&Head, u32)],
 ) -> Result<Vec<(ClaimedJob, String)>, Error> {
-    fn column<'a, T>(grants: &[(&'a Cell, u32)], field: impl Fn(&'a Cell) -> T) -> Vec<T> {
-        grants.iter().map(|(cell, _)| field(cell)).collect()
+    fn column<'a, T>(grants: &[(&'a Head, u32)], field: impl Fn(&'a Head) -> T) -> Vec<T> {
+        grants.iter().map(|(head, _)| field(head)).collect()
     }
     let jobs: Vec<i64> = grants.iter().map(|(_, jobs)| i64::from(*jobs)).collect();
     sqlx::query(sql::CLAIM_GOVERNED)
@@ -385,10 +442,11 @@ async fn take(
         .bind(claim.worker)
         .bind(rows::micros(claim.lease))
         .bind(rows::time(now))
-        .bind(column(grants, |cell| cell.tenant.as_str()))
-        .bind(column(grants, |cell| cell.kind.as_str()))
-        .bind(column(grants, |cell| cell.key.as_str()))
-        .bind(column(grants, |cell| i16::from(cell.priority)))
+        .bind(column(grants, |head| head.cell.tenant.as_str()))
+        .bind(column(grants, |head| head.cell.kind.as_str()))
+        .bind(column(grants, |head| head.cell.key.as_str()))
+        .bind(column(grants, |head| i16::from(head.cell.priority)))
+        .bind(column(grants, |head| rows::time(head.run_at)))
         .bind(jobs)
         .fetch_all(connection)
         .await?

@@ -39,6 +39,7 @@ use crate::model::{
 };
 
 mod at_rest;
+mod cells;
 mod claim;
 mod control;
 mod copy;
@@ -51,6 +52,7 @@ mod lane;
 mod leases;
 mod lines;
 mod listen;
+mod looks;
 mod maintain;
 mod notify;
 mod operate;
@@ -266,6 +268,7 @@ impl Shared {
         for queue in queues {
             if now.is_some() {
                 self.positions.forget(queue);
+                self.governed.forget_cells(queue);
             }
             self.waker.send(Wake::Queue((*queue).into()));
         }
@@ -277,8 +280,13 @@ impl Shared {
             return;
         }
         for job in freed {
-            self.positions
-                .fall_back(&job.queue, job.priority, job.run_at);
+            let Freed {
+                queue,
+                priority,
+                run_at,
+            } = job;
+            self.positions.fall_back(queue, *priority, *run_at);
+            self.governed.fall_back(queue, *priority, *run_at);
         }
         let queues = freed.iter().map(|job| job.queue.as_str()).collect();
         self.wake(&queues, None);

@@ -58,6 +58,7 @@ statements! {
     HAND_ON = "hand_on";
     HEARTBEAT = "heartbeat";
     KNOWN = "known";
+    KNOWN_CELLS = "known_cells";
     LIST = "list";
     LOCK_FINISHED = "lock_finished";
     LOCK_FINISHED_STEPS = "lock_finished_steps";
@@ -71,6 +72,7 @@ statements! {
     LOCK_STEPS = "lock_steps";
     LOCK_STUCK_LINES = "lock_stuck_lines";
     LOOK_BACK = "look_back";
+    NEW_CELLS = "new_cells";
     NEXT_DUE = "next_due";
     NOTIFY = "notify";
     NOW = "now";

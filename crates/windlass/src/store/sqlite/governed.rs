@@ -88,8 +88,8 @@ async fn governed(
             break;
         }
         let mut taken = Vec::new();
-        for (cell, jobs) in grants {
-            take(connection, claim, now, (cell, jobs), &mut taken).await?;
+        for (head, jobs) in grants {
+            take(connection, claim, now, (&head.cell, jobs), &mut taken).await?;
         }
         round.took(taken);
     }

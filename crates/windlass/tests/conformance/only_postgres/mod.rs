@@ -1,6 +1,7 @@
 //! What only PostgreSQL has: plans, partitions, roles, a function for other languages, and claims that
 //! start from a remembered position.
 
+mod cells;
 mod enqueue_function;
 mod lines;
 mod partitions;

@@ -76,7 +76,7 @@ fn scans(plan: &str) -> Vec<&str> {
         .collect()
 }
 
-const HOT: [&str; 19] = [
+const HOT: [&str; 21] = [
     "claim",
     "complete",
     "rescue",
@@ -90,6 +90,8 @@ const HOT: [&str; 19] = [
     "hand_on",
     "enqueue",
     "cells",
+    "known_cells",
+    "new_cells",
     "claim_governed",
     "running",
     "adopt",
@@ -99,12 +101,14 @@ const HOT: [&str; 19] = [
 ];
 
 /// Those whose plans are kept to be looked at.
-const SHOWN: [&str; 7] = [
+const SHOWN: [&str; 9] = [
     "claim",
     "complete",
     "rescue",
     "list",
     "cells",
+    "known_cells",
+    "new_cells",
     "claim_governed",
     "running",
 ];

@@ -9,7 +9,7 @@ use crate::backend::Postgres;
 use crate::fixture::{Backend, job, job_with};
 
 /// Longer than any of these takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_job_that_commits_late_is_found_and_announced() {
@@ -106,7 +106,7 @@ async fn listeners_are_woken_when_they_are_heard_again() {
 }
 
 /// Time passes by the database's clock, which is the one that counts here.
-async fn database_sleep(database: &Postgres, seconds: &'static str) {
+pub(super) async fn database_sleep(database: &Postgres, seconds: &'static str) {
     sqlx::query("select pg_sleep($1::text::float8)")
         .bind(seconds)
         .execute(&mut database.connection().await)

@@ -1,5 +1,5 @@
 -- Leases due jobs of queue $1 to worker $2 for $3 microseconds at $4: of each cell ($5 tenants, $6 kinds, $7 keys,
--- $8 priorities) so many ($9). Caller: governed.rs.
+-- $8 priorities), from its first job's time ($9) on, so many ($10). Caller: governed.rs.
 update jobs.jobs
    set state = 'running',
        attempt = attempt + 1,
@@ -10,8 +10,8 @@ update jobs.jobs
        cancel_requested_at = null
  where id = any (array (
         select due.id
-          from unnest($5::text[], $6::text[], $7::text[], $8::smallint[], $9::bigint[])
-               as cell (tenant, kind, key, priority, jobs)
+          from unnest($5::text[], $6::text[], $7::text[], $8::smallint[], $9::timestamptz[], $10::bigint[])
+               as cell (tenant, kind, key, priority, run_at, jobs)
          cross join lateral (
                 select j.id
                   from jobs.jobs j
@@ -22,6 +22,7 @@ update jobs.jobs
                    and j.kind = cell.kind
                    and coalesce(j.limit_key, j.tenant_id, '') = cell.key
                    and j.priority = cell.priority
+                   and j.run_at >= cell.run_at
                    and j.run_at <= $4
                  order by j.run_at, j.id
                  limit cell.jobs
