@@ -172,11 +172,13 @@ pub fn services(config: &Config, database: &Database) -> anyhow::Result<Services
         platform: database
             .platform
             .clone()
-            .with_secret_keys(config.channels.keys().context("settings channels")?),
+            .with_secret_keys(config.channels.keys().context("settings channels")?)
+            .with_runtime_age(config.messages.settings_age()),
         models: Models::new(&config.models).context("settings models")?,
         events: Events::default(),
         records: database.records.clone(),
         documents: Documents::new(&config.documents),
+        messages: Arc::new(config.messages.clone()),
         chunker: Arc::new(Chunker::new(config.chunking).context("settings chunking")?),
     })
 }

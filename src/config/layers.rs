@@ -13,12 +13,16 @@ const PREFIX: &str = "METACHAT_JOBS";
 const FILE_VARIABLE: &str = "METACHAT_JOBS_CONFIG";
 
 /// The names the platform has used for years, and the keys they mean.
-const PLATFORM_NAMES: [(&str, &str); 9] = [
+const PLATFORM_NAMES: [(&str, &str); 13] = [
     ("DATABASE_URL", "database.url"),
     ("LOG_LEVEL", "log.level"),
+    ("ENABLE_CONFIDENCE_ESCALATION", "messages.escalation"),
     ("OLLAMA_BASE_URL", "models.ollama.base_url"),
     ("OLLAMA_MODEL", "models.ollama.chat_model"),
     ("STORAGE_PATH", "documents.storage"),
+    ("OPENAI_API_KEY", "models.openai.api_key"),
+    ("DEEPSEEK_API_KEY", "models.deepseek.api_key"),
+    ("ANTHROPIC_API_KEY", "models.anthropic.api_key"),
     ("SECRET_KEY_ID", "channels.secret_key_id"),
     ("SECRET_ENCRYPTION_KEY", "channels.secret_encryption_key"),
     ("WHATSAPP_VERIFY_TOKEN", "channels.whatsapp_verify_token"),

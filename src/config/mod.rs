@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::api::{SecurityOptions, ServerOptions};
+use crate::jobs::MessageOptions;
 use crate::jobs::schedules::ScheduleOptions;
 use crate::platform::{InvalidSecretKey, SecretKeys};
 use crate::services::chunking::ChunkOptions;
@@ -49,6 +50,8 @@ pub struct Config {
     pub sealing: SealingOptions,
     /// What channels are recognised and reached with.
     pub channels: ChannelOptions,
+    /// How messages are answered.
+    pub messages: MessageOptions,
     /// Which models answer and embed.
     pub models: ModelOptions,
     /// Where documents' files are, and what they may cost.

@@ -12,6 +12,7 @@ mod embedding;
 mod failure;
 mod ingest_document;
 mod maintain_partitions;
+mod messages;
 mod normalized;
 mod process_message;
 mod prune_embeddings;
@@ -36,6 +37,7 @@ pub use aggregate_tenant::AggregateTenant;
 pub use deliver_message::DeliverMessage;
 pub use ingest_document::IngestDocument;
 pub use maintain_partitions::MaintainPartitions;
+pub use messages::{MessageOptions, PlanLimits, Texts};
 pub use normalized::{MessageKind, NormalizedMessage};
 pub use process_message::ProcessMessage;
 pub use prune_embeddings::PruneEmbeddings;
@@ -50,6 +52,8 @@ pub struct Services {
     pub models: Models,
     /// Who is watching conversations in this process.
     pub events: Events,
+    /// How messages are answered.
+    pub messages: Arc<MessageOptions>,
     /// Cuts documents.
     pub chunker: Arc<Chunker>,
     /// What the product remembers besides.

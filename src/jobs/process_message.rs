@@ -1,25 +1,38 @@
+mod ask;
+mod confidence;
+mod escalation;
+mod phrases;
+mod prompt;
+mod reply;
+mod tools;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use windlass::model::{Conflict, Unique};
-use windlass::{Backoff, Context, Job, JobOptions, Json, Outcome, Timestamp, permanent};
+use windlass::engine::{RetryAfter, is_permanent};
+use windlass::model::{Conflict, Filter, Page, Unique};
+use windlass::{Backoff, Context, Job, JobOptions, Outcome, State, Timestamp, permanent};
 
-use super::failure::{from_platform, from_service};
+use super::Services;
+use super::failure::from_platform;
+use super::messages::Texts;
 use super::normalized::NormalizedMessage;
-use super::retrieval::{Found, retrieve};
-use super::{DeliverMessage, Services};
 use crate::platform::{
-    ChannelType, Conversation, ConversationStatus, Direction, Message, MessageMetric,
-    NewConversation, NewMessage, Private, Tenant,
+    ChannelType, Conversation, ConversationStatus, MessageMetric, MonthlyUsage, NewConversation,
+    NewMessage, Private, TenantRuntime,
 };
 use crate::services::events::{Event, EventKind};
-use crate::services::models::{ChatAnswer, ChatRequest, Passage, Role, Turn};
 use crate::telemetry;
 
-/// How many messages the model gets to see.
-const HISTORY: u32 = 20;
+/// How long an answer may take, with every call to a model and its tools.
+const PATIENCE: Duration = Duration::from_secs(290);
+/// The same with the time to say that it took too long.
+const TIMEOUT: Duration = Duration::from_mins(5);
+/// How many of a tenant's waiting jobs are looked at for a later message of the conversation.
+const LOOKED_AT: u32 = 200;
 /// For how long a message that comes twice is known to have come.
 const REMEMBERED: Duration = Duration::from_hours(24);
 
@@ -27,7 +40,8 @@ const REMEMBERED: Duration = Duration::from_hours(24);
 ///
 /// However often it runs, there is one inbound row, one answer and one metric: rows have ids derived
 /// from the message, and the answer, its metric, its delivery and this job's completion are one
-/// transaction. Messages of one conversation run strictly in order.
+/// transaction. What a model was paid for is kept before that, so that another attempt goes on from
+/// there. Messages of one conversation run strictly in order. When it is given up, its writer is told.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProcessMessage {
@@ -48,7 +62,7 @@ impl Job for ProcessMessage {
             queue: "messages",
             priority: 1,
             max_attempts: 8,
-            timeout: Duration::from_mins(3),
+            timeout: TIMEOUT,
             backoff: Backoff {
                 base: Duration::from_secs(1),
                 ..Backoff::default()
@@ -95,75 +109,60 @@ impl Job for ProcessMessage {
             .channel
             .parse()
             .map_err(|error| permanent(anyhow!("channel: {error}")))?;
-        let tenant = match self.tenant(&cx).await? {
-            Ok(tenant) => tenant,
-            Err(stop) => return Ok(stop),
+        let platform = &cx.services().platform;
+        let tenant = platform.runtime(&self.tenant_id).await;
+        let Some(tenant) = tenant.map_err(from_platform)? else {
+            return Err(permanent(anyhow!("tenantId: there is no such tenant")));
         };
-        let (conversation, inbound) = self.receive(&cx, channel).await?;
-        if conversation.status == ConversationStatus::AssignedHuman {
-            telemetry::messages::left_to_human(channel.as_str(), &inbound);
-            let result =
-                json!({"inboundId": inbound, "answered": false, "reason": "assigned_human"});
-            return Ok(Outcome::complete_with(&result)?);
+        if !tenant.enabled {
+            return Ok(Outcome::cancel("the tenant is disabled"));
         }
-        let found = self.look_up(&cx, &tenant).await?;
-        let answer = self
-            .ask(&cx, &tenant, &conversation, &inbound, &found)
-            .await?;
-        let done = self
-            .reply(&cx, &conversation, &inbound, &found, &answer)
-            .await?;
-        let took = cx.now().since(cx.job().enqueued_at);
-        telemetry::messages::answered(channel.as_str(), &inbound, &answer.model, found.len(), took);
-        Ok(done)
+        if tenant.disabled_channels.contains(&channel) {
+            return Ok(Outcome::cancel("the tenant's channel is disabled"));
+        }
+        let (case, usage) = self.receive(&cx, channel, tenant).await?;
+        let work = Box::pin(case.answer(usage));
+        let result = tokio::time::timeout(PATIENCE, work).await;
+        let result = result.unwrap_or_else(|_| Err(anyhow!("it took longer than {PATIENCE:?}")));
+        if let Err(error) = &result
+            && case.is_given_up(error)
+        {
+            reply::gave_up(&case).await?;
+        }
+        result
     }
 }
 
-impl ProcessMessage {
-    /// The tenant, or why there is nothing to do for it.
-    async fn tenant(&self, cx: &Context<Services>) -> anyhow::Result<Result<Tenant, Outcome>> {
-        let tenant = cx
-            .services()
-            .platform
-            .tenant(&self.tenant_id)
-            .await
-            .map_err(from_platform)?;
-        let Some(tenant) = tenant else {
-            return Err(permanent(anyhow!("tenantId: there is no such tenant")));
-        };
-        for problem in &tenant.settings_problems {
-            tracing::warn!(tenantId = tenant.id, problem, "tenant setting ignored");
-        }
-        if !tenant.enabled {
-            return Ok(Err(Outcome::cancel("the tenant is disabled")));
-        }
-        Ok(Ok(tenant))
-    }
+/// One message on its way to its answer.
+struct Case<'a> {
+    job: &'a ProcessMessage,
+    cx: &'a Context<Services>,
+    channel: ChannelType,
+    tenant: Arc<TenantRuntime>,
+    conversation: Conversation,
+    /// The inbound message's id.
+    inbound: String,
+}
 
-    /// Makes the message part of its conversation, once.
-    async fn receive(
-        &self,
-        cx: &Context<Services>,
+impl ProcessMessage {
+    /// Makes the message part of its conversation and of what its tenant used, once. What was used is
+    /// told the first time only: a message that was within the limit stays so.
+    async fn receive<'a>(
+        &'a self,
+        cx: &'a Context<Services>,
         channel: ChannelType,
-    ) -> anyhow::Result<(Conversation, String)> {
+        tenant: Arc<TenantRuntime>,
+    ) -> anyhow::Result<(Case<'a>, Option<MonthlyUsage>)> {
         let platform = &cx.services().platform;
         let at = self.written_at(cx);
-        let mut tx = platform
-            .begin(&self.tenant_id)
-            .await
-            .map_err(from_platform)?;
-        let new = NewConversation {
+        let conversation = NewConversation {
             channel,
             external_id: self.message.conversation().to_owned(),
             user_id: self.message.from.clone(),
             at,
         };
-        let conversation = platform
-            .upsert_conversation(&mut tx, &self.tenant_id, &new)
-            .await
-            .map_err(from_platform)?;
-        let new = NewMessage {
-            conversation_id: conversation.id.clone(),
+        let message = NewMessage {
+            conversation_id: String::new(),
             external_id: self.message.external_id().map(ToOwned::to_owned),
             from: self.message.from.clone(),
             kind: self.message.kind.as_str().to_owned(),
@@ -177,17 +176,36 @@ impl ProcessMessage {
         // A message without an id of its own goes by this job's: it is the same on every attempt.
         let fallback = cx.job().id.to_string();
         let id = self.message.external_id().unwrap_or(&fallback);
-        let recorded = platform
-            .insert_inbound(&mut tx, &self.tenant_id, channel, Some(id), &new)
+        let mut tx = platform
+            .begin(&self.tenant_id)
+            .await
+            .map_err(from_platform)?;
+        let received = platform
+            .receive(
+                &mut tx,
+                &self.tenant_id,
+                &conversation,
+                Some(id),
+                message,
+                cx.now(),
+            )
             .await
             .map_err(from_platform)?;
         tx.commit()
             .await
             .map_err(|error| from_platform(error.into()))?;
-        if recorded.is_new {
-            self.announce(cx, &conversation.id, &recorded.id, EventKind::Received);
+        let case = Case {
+            job: self,
+            cx,
+            channel,
+            tenant,
+            conversation: received.conversation,
+            inbound: received.message.id,
+        };
+        if received.message.is_new {
+            case.announce(EventKind::Received);
         }
-        Ok((conversation, recorded.id))
+        Ok((case, received.usage))
     }
 
     /// When it was written: as the channel says, unless it lies ahead of the moment it came.
@@ -195,201 +213,156 @@ impl ProcessMessage {
         let came = cx.job().enqueued_at;
         self.message.timestamp.map_or(came, |at| at.min(came))
     }
+}
 
-    async fn look_up(&self, cx: &Context<Services>, tenant: &Tenant) -> anyhow::Result<Vec<Found>> {
-        match self.message.text() {
-            Some(question) if tenant.settings.enable_rag => {
-                let Services {
-                    platform, models, ..
-                } = cx.services();
-                retrieve(
-                    platform,
-                    models,
-                    &self.tenant_id,
-                    &tenant.settings.rag,
-                    question,
-                )
-                .await
-            }
-            _ => Ok(Vec::new()),
+impl Case<'_> {
+    async fn answer(&self, usage: Option<MonthlyUsage>) -> anyhow::Result<Outcome> {
+        match self.conversation.status {
+            ConversationStatus::AssignedHuman => return self.left("assigned_human"),
+            // It is older than the end of its conversation.
+            ConversationStatus::Closed => return self.left("closed"),
+            ConversationStatus::Active | ConversationStatus::Other(_) => {}
+        }
+        if self.asks_for_human() {
+            return reply::called_human(self).await;
+        }
+        if usage.is_some_and(|usage| self.is_over_limit(usage)) {
+            return reply::over_limit(self).await;
+        }
+        if let Some(window) = self.tenant.settings.debounce
+            && let Some(outcome) = self.gather(window).await?
+        {
+            return Ok(outcome);
+        }
+        let answer = ask::ask(self).await?;
+        let outcome = reply::answered(self, &answer).await?;
+        let took = self.cx.now().since(self.cx.job().enqueued_at);
+        let sources = answer.grounds.sources.len();
+        telemetry::messages::answered(
+            self.channel.as_str(),
+            &self.inbound,
+            &answer.model,
+            sources,
+            took,
+        );
+        Ok(outcome)
+    }
+
+    /// Waits a while for more messages. With another behind it, this one is answered together with
+    /// that one, by its job.
+    async fn gather(&self, window: Duration) -> anyhow::Result<Option<Outcome>> {
+        if self.has_successor().await? {
+            return self.left("answered_with_a_later_one").map(Some);
+        }
+        let waited = self.cx.now().since(self.cx.job().enqueued_at);
+        let left = window.saturating_sub(waited);
+        Ok((!left.is_zero()).then_some(Outcome::Snooze(left)))
+    }
+
+    /// Whether a later message of the conversation waits behind this one. Where a tenant has more
+    /// waiting than are looked at, it may be missed: then each gets an answer of its own.
+    async fn has_successor(&self) -> anyhow::Result<bool> {
+        let line = self.job.ordering_key();
+        let waiting = Filter {
+            states: vec![State::Waiting],
+            kind: Some(ProcessMessage::KIND.to_owned()),
+            tenant_id: Some(self.job.tenant_id.clone()),
+            ..Filter::default()
+        };
+        let page = Page {
+            limit: LOOKED_AT,
+            ..Page::default()
+        };
+        let waiting = self.cx.client().list(&waiting, page).await?;
+        Ok(waiting.iter().any(|job| job.ordering_key == line))
+    }
+
+    fn asks_for_human(&self) -> bool {
+        let settings = &self.tenant.settings;
+        let Some(text) = self
+            .job
+            .message
+            .text()
+            .filter(|_| settings.enable_human_handoff)
+        else {
+            return false;
+        };
+        let text = text.to_lowercase();
+        let mut keywords = settings.human_handoff_keywords.iter();
+        keywords.any(|word| !word.trim().is_empty() && text.contains(&word.trim().to_lowercase()))
+    }
+
+    fn is_over_limit(&self, used: MonthlyUsage) -> bool {
+        let plans = &self.cx.services().messages.plans;
+        plans
+            .get(&self.tenant.plan)
+            .is_some_and(|plan| plan.is_exceeded(used))
+    }
+
+    /// Whether answers are judged by how sure they are.
+    fn judges(&self) -> bool {
+        self.cx.services().messages.escalation && self.tenant.settings.escalation.enabled
+    }
+
+    /// What people are told, in the tenant's words where it has its own.
+    fn texts(&self) -> Texts {
+        let ours = &self.cx.services().messages.texts;
+        let own = &self.tenant.settings.texts;
+        let text = |own: &Option<String>, ours: &String| own.as_ref().unwrap_or(ours).clone();
+        Texts {
+            handoff: text(&own.handoff, &ours.handoff),
+            failure: text(&own.failure, &ours.failure),
+            limit: text(&own.limit, &ours.limit),
         }
     }
 
-    async fn ask(
-        &self,
-        cx: &Context<Services>,
-        tenant: &Tenant,
-        conversation: &Conversation,
-        inbound: &str,
-        found: &[Found],
-    ) -> anyhow::Result<ChatAnswer> {
-        let Services {
-            platform, models, ..
-        } = cx.services();
-        let mut history = platform
-            .history(&self.tenant_id, &conversation.id, HISTORY)
-            .await
-            .map_err(from_platform)?;
-        // Written in quick succession, it may be older than the answer to the one before it; yet it
-        // is what the model is to answer now.
-        if let Some(this) = history.iter().position(|message| message.id == inbound) {
-            let this = history.remove(this);
-            history.push(this);
-        }
-        let llm = &tenant.settings.llm;
-        let request = ChatRequest {
-            system: system_prompt(tenant),
-            history: history.iter().map(turn).collect(),
-            passages: found
-                .iter()
-                .map(|found| Passage {
-                    source: found.hit.document_name.clone(),
-                    text: found.hit.content.to_string(),
-                })
-                .collect(),
-            #[expect(clippy::cast_possible_truncation, reason = "a setting between 0 and 2")]
-            temperature: llm.temperature.map(|t| t as f32),
-            #[expect(clippy::cast_possible_truncation, reason = "a setting between 0 and 1")]
-            top_p: llm.top_p.map(|p| p as f32),
-            max_tokens: llm.max_tokens,
-        };
-        let answer = models.chat.answer(&request).await.map_err(from_service)?;
-        if answer.text.trim().is_empty() {
-            return Err(anyhow!("{} gave an empty answer", answer.model));
-        }
-        Ok(answer)
-    }
-
-    /// Stores the answer, its metric and its delivery, and is done: all of it, or nothing.
-    async fn reply(
-        &self,
-        cx: &Context<Services>,
-        conversation: &Conversation,
-        inbound: &str,
-        found: &[Found],
-        answer: &ChatAnswer,
-    ) -> anyhow::Result<Outcome> {
-        let platform = &cx.services().platform;
-        let tenant = &self.tenant_id;
-        let (written, now) = (self.written_at(cx), cx.now());
-        let mut tx = platform.begin(tenant).await.map_err(from_platform)?;
-        let new = NewMessage {
-            conversation_id: conversation.id.clone(),
-            external_id: None,
-            from: tenant.clone(),
-            kind: "text".to_owned(),
-            content: Private(json!({"text": answer.text})),
-            metadata: Private(metadata(found, answer)),
-            at: now,
-        };
-        let outbound = platform
-            .insert_outbound(&mut tx, tenant, inbound, &new)
-            .await
-            .map_err(from_platform)?;
-        let metric = MessageMetric {
-            conversation_id: conversation.id.clone(),
-            message_id: inbound.to_owned(),
-            sent_at: written,
+    /// What is recorded of a reply of whatever kind.
+    fn metric(&self) -> MessageMetric {
+        let now = self.cx.now();
+        MessageMetric {
+            conversation_id: self.conversation.id.clone(),
+            message_id: self.inbound.clone(),
+            sent_at: self.job.written_at(self.cx),
             response_at: Some(now),
-            response_time: Some(now.since(cx.job().enqueued_at)),
-            rag_used: !found.is_empty(),
-            rag_similarity: found.iter().filter_map(|f| f.similarity).reduce(f64::max),
-            rag_chunks_retrieved: u32::try_from(found.len()).ok(),
-            rag_top_document_id: found.first().map(|f| f.hit.document_id.clone()),
+            response_time: Some(now.since(self.cx.job().enqueued_at)),
+            rag_used: false,
+            rag_similarity: None,
+            rag_chunks_retrieved: None,
+            rag_top_document_id: None,
             confidence_score: None,
             escalated: false,
             error_occurred: false,
-            user_message: self.message.text().map(Private::from),
-        };
-        platform
-            .insert_metric(&mut tx, tenant, &metric)
-            .await
-            .map_err(from_platform)?;
-        let delivery = DeliverMessage {
-            tenant_id: tenant.clone(),
-            channel: self.channel.clone(),
-            conversation_id: conversation.id.clone(),
-            message_id: outbound.id.clone(),
-        };
-        let delivery = cx.enqueue_in(&mut tx, &delivery).await?;
-        let result = json!({
-            "inboundId": inbound,
-            "outboundId": outbound.id,
-            "conversationId": conversation.id,
-            "deliveryJobId": delivery.id(),
-            "model": answer.model,
-            "sources": sources(found),
-        });
-        Ok(cx.commit(tx, Some(Json::encode(&result)?)).await?)
+            user_message: self.job.message.text().map(Private::from),
+        }
     }
 
-    fn announce(&self, cx: &Context<Services>, conversation: &str, message: &str, kind: EventKind) {
-        cx.services().events.publish(Event {
-            tenant_id: self.tenant_id.clone(),
-            conversation_id: conversation.to_owned(),
-            message_id: message.to_owned(),
+    /// The message is kept, and the machine is silent.
+    fn left(&self, reason: &'static str) -> anyhow::Result<Outcome> {
+        telemetry::messages::left(self.channel.as_str(), &self.inbound, reason);
+        let result = json!({
+            "inboundId": self.inbound,
+            "conversationId": self.conversation.id,
+            "answered": false,
+            "reason": reason,
+        });
+        Ok(Outcome::complete_with(&result)?)
+    }
+
+    /// Whether the job is set aside after this error.
+    fn is_given_up(&self, error: &anyhow::Error) -> bool {
+        let uses_attempt = error
+            .chain()
+            .find_map(|cause| cause.downcast_ref::<RetryAfter>())
+            .is_none_or(|hint| hint.uses_attempt);
+        is_permanent(error) || (self.cx.is_last_attempt() && uses_attempt)
+    }
+
+    fn announce(&self, kind: EventKind) {
+        self.cx.services().events.publish(Event {
+            tenant_id: self.job.tenant_id.clone(),
+            conversation_id: self.conversation.id.clone(),
+            message_id: self.inbound.clone(),
             kind,
         });
     }
-}
-
-/// Who the model is to be and how it is to speak.
-fn system_prompt(tenant: &Tenant) -> String {
-    let settings = &tenant.settings;
-    let mut parts = vec![
-        format!("You are the customer assistant of {}.", settings.brand_name),
-        format!("Speak in a {} tone.", settings.tone),
-    ];
-    if !settings.locale.is_empty() {
-        parts.push(format!(
-            "Preferred languages: {}.",
-            settings.locale.join(", ")
-        ));
-    }
-    parts.extend(settings.llm.system_prompt.clone());
-    parts.join("\n\n")
-}
-
-fn turn(message: &Message) -> Turn {
-    Turn {
-        role: match message.direction {
-            Direction::Inbound => Role::User,
-            Direction::Outbound => Role::Assistant,
-        },
-        // A medium without words is named, not shown as the channel's JSON.
-        content: message
-            .text()
-            .map_or_else(|| format!("[{}]", message.kind), ToOwned::to_owned),
-    }
-}
-
-/// What the platform keeps beside an answer.
-fn metadata(found: &[Found], answer: &ChatAnswer) -> Value {
-    let usage = answer.usage;
-    json!({
-        "model": answer.model,
-        "latency": u64::try_from(answer.latency.as_millis()).unwrap_or(u64::MAX),
-        "usage": {
-            "promptTokens": usage.prompt_tokens,
-            "completionTokens": usage.completion_tokens,
-            "totalTokens": usage.prompt_tokens + usage.completion_tokens,
-        },
-        "ragEnabled": !found.is_empty(),
-        "sources": sources(found),
-        "adapter": null,
-    })
-}
-
-fn sources(found: &[Found]) -> Vec<Value> {
-    let source = |(number, found): (usize, &Found)| {
-        json!({
-            "number": number,
-            "documentId": found.hit.document_id,
-            "name": found.hit.document_name,
-            "chunkId": found.hit.chunk_id,
-            "position": found.hit.position,
-            "similarity": found.similarity,
-        })
-    };
-    (1..).zip(found).map(source).collect()
 }

@@ -120,15 +120,29 @@ impl Platform {
         tenant: &str,
         new: &NewConversation,
     ) -> Result<Conversation, Error> {
+        let (conversation, _) = self.open_conversation(tx, tenant, new).await?;
+        Ok(conversation)
+    }
+
+    /// The same, and whether there was none.
+    pub(super) async fn open_conversation(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        new: &NewConversation,
+    ) -> Result<(Conversation, bool), Error> {
         let new = NewConversation {
             external_id: text::storable(&new.external_id).into_owned(),
             user_id: text::storable(&new.user_id).into_owned(),
             ..*new
         };
-        self.repository
-            .upsert_conversation(tx, tenant, &ids::fresh(), &new)
-            .await?
-            .try_into()
+        let id = ids::fresh();
+        let row = self
+            .repository
+            .upsert_conversation(tx, tenant, &id, &new)
+            .await?;
+        let began = row.id == id;
+        Ok((row.try_into()?, began))
     }
 
     /// One conversation.
@@ -166,26 +180,8 @@ impl Platform {
         id: Option<&str>,
         new: &NewMessage,
     ) -> Result<Recorded, Error> {
-        let message = message(Direction::Inbound, new);
-        let content = message.content.to_string();
-        let id = id.filter(|id| !id.is_empty());
-        let external_id = message.external_id.as_deref();
-        let key = match (id, external_id) {
-            (Some(key), _) | (None, Some(key)) => ["key", key, ""],
-            (None, None) => ["content", &message.at.to_string(), &content],
-        };
-        let conversation = &message.conversation_id;
-        let derived = ids::derived(
-            &[
-                &["inbound", tenant, channel.as_str(), conversation][..],
-                &key,
-            ]
-            .concat(),
-        );
-        // The platform's own id may be taken by another tenant, who sent the same one; then ours is
-        // used, and it is looked for under both.
-        let own = id.map_or_else(|| derived.clone(), |id| text::storable(id).into_owned());
-        self.record(tx, tenant, message, &[own, derived]).await
+        let (message, ids) = inbound(tenant, channel, id, new);
+        self.record(tx, tenant, message, &ids).await
     }
 
     /// Records an answer, once for each message that is answered.
@@ -196,9 +192,8 @@ impl Platform {
         reply_to: &str,
         new: &NewMessage,
     ) -> Result<Recorded, Error> {
-        let id = ids::derived(&["reply", tenant, &new.conversation_id, reply_to]);
-        self.record(tx, tenant, message(Direction::Outbound, new), &[id])
-            .await
+        let (message, ids) = outbound(tenant, reply_to, new);
+        self.record(tx, tenant, message, &ids).await
     }
 
     /// Records the id that a channel gave to an answer it took.
@@ -270,9 +265,48 @@ impl Platform {
                 });
             }
         }
-        Err(Error::Invalid {
-            problem: "every id of this message belongs to another conversation".to_owned(),
-        })
+        Err(ids_taken())
+    }
+}
+
+/// An inbound message and the ids it may have, the preferred one first.
+pub(super) fn inbound(
+    tenant: &str,
+    channel: ChannelType,
+    id: Option<&str>,
+    new: &NewMessage,
+) -> (Message, Vec<String>) {
+    let message = message(Direction::Inbound, new);
+    let content = message.content.to_string();
+    let id = id.filter(|id| !id.is_empty());
+    let external_id = message.external_id.as_deref();
+    let key = match (id, external_id) {
+        (Some(key), _) | (None, Some(key)) => ["key", key, ""],
+        (None, None) => ["content", &message.at.to_string(), &content],
+    };
+    let conversation = &message.conversation_id;
+    let derived = ids::derived(
+        &[
+            &["inbound", tenant, channel.as_str(), conversation][..],
+            &key,
+        ]
+        .concat(),
+    );
+    // The platform's own id may be taken by another tenant, who sent the same one; then ours is
+    // used, and it is looked for under both.
+    let own = id.map_or_else(|| derived.clone(), |id| text::storable(id).into_owned());
+    (message, vec![own, derived])
+}
+
+/// An outbound message and the one id it may have.
+pub(super) fn outbound(tenant: &str, reply_to: &str, new: &NewMessage) -> (Message, Vec<String>) {
+    let id = ids::derived(&["reply", tenant, &new.conversation_id, reply_to]);
+    (message(Direction::Outbound, new), vec![id])
+}
+
+pub(super) fn ids_taken() -> Error {
+    Error::Invalid {
+        problem: "every id of this message belongs to another conversation".to_owned(),
     }
 }
 

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use windlass::db;
 
 /// Why the platform's data was not read or written.
@@ -36,6 +38,9 @@ pub enum Error {
         /// What is wrong with it; never the value.
         problem: String,
     },
+    /// Several who wanted the same thing got the same error.
+    #[error(transparent)]
+    Shared(Arc<Error>),
     /// The transaction was begun on another kind of database.
     #[error("the transaction belongs to another database")]
     ForeignTransaction,
@@ -50,6 +55,10 @@ impl From<sqlx::Error> for Error {
 impl Error {
     /// Whether trying again later may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Database(error) if error.is_transient())
+        match self {
+            Self::Database(error) => error.is_transient(),
+            Self::Shared(error) => error.is_transient(),
+            _ => false,
+        }
     }
 }

@@ -44,19 +44,26 @@ impl Platform {
         tenant: &str,
         metric: &MessageMetric,
     ) -> Result<bool, Error> {
-        let metric = MessageMetric {
-            rag_similarity: metric.rag_similarity.and_then(ratio),
-            confidence_score: metric.confidence_score.and_then(ratio),
-            user_message: metric
-                .user_message
-                .as_ref()
-                .map(|words| Private(text::storable(words).into_owned())),
-            ..metric.clone()
-        };
+        let metric = metric.storable();
         self.repository
             .lock_conversation(tx, tenant, &metric.conversation_id)
             .await?;
         self.repository.insert_metric(tx, tenant, &metric).await
+    }
+}
+
+impl MessageMetric {
+    /// The same as its columns can hold it.
+    pub(super) fn storable(&self) -> Self {
+        Self {
+            rag_similarity: self.rag_similarity.and_then(ratio),
+            confidence_score: self.confidence_score.and_then(ratio),
+            user_message: self
+                .user_message
+                .as_ref()
+                .map(|words| Private(text::storable(words).into_owned())),
+            ..self.clone()
+        }
     }
 }
 

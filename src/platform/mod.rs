@@ -11,12 +11,14 @@ mod documents;
 mod error;
 mod events;
 mod ids;
+mod intake;
 mod metrics;
 mod partitions;
 mod postgres;
 mod private;
 mod repository;
 mod rows;
+mod runtime;
 mod schema;
 mod search;
 mod secrets;
@@ -37,13 +39,17 @@ pub use conversations::{
 pub use documents::{Document, DocumentStatus, Failure, Finished, Indexed, NewChunk, NewDocument};
 pub use error::Error;
 pub use events::NewEvent;
+pub use intake::{MonthlyUsage, Received};
 pub use metrics::MessageMetric;
 pub use partitions::PARTITIONED;
 pub use private::Private;
+pub use runtime::TenantRuntime;
 pub use schema::Prepared;
 pub use search::{EMBEDDING_DIMENSIONS, Hit};
 pub use secrets::{Credentials, InvalidSecretKey, SecretKeys};
-pub use settings::{LlmSettings, RagSettings, TenantSettings};
+pub use settings::{
+    EscalationSettings, LlmSettings, RagSettings, SelfAssessment, TenantSettings, TextSettings,
+};
 pub use tenants::{Channel, ChannelType, OpenChannel, Tenant, UnknownChannelType};
 pub use upkeep::{Idle, UnfinishedDocument};
 
@@ -55,6 +61,7 @@ pub struct Platform {
     db: Db,
     repository: Arc<dyn Repository>,
     secret_keys: SecretKeys,
+    runtimes: runtime::Runtimes,
 }
 
 impl Platform {
@@ -71,6 +78,7 @@ impl Platform {
             db,
             repository,
             secret_keys: SecretKeys::default(),
+            runtimes: runtime::Runtimes::default(),
         }
     }
 

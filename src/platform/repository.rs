@@ -8,6 +8,7 @@ use windlass::db::Tx;
 use super::analytics::Analytics;
 use super::conversations::{Message, NewConversation};
 use super::documents::{NewChunkRow, NewDocumentRow};
+use super::intake::Intake;
 use super::metrics::MessageMetric;
 use super::rows::{
     ChannelRow, ConversationRow, DocumentRow, HitRow, MessageRow, OpenChannelRow, SecretRow,
@@ -23,7 +24,7 @@ use super::{ChannelType, Error};
 /// Reads of a tenant's rows see what is committed; writes join `tx`. A write that finds its row
 /// missing is [`Error::NotFound`], unless it returns whether it found it.
 #[async_trait]
-pub(super) trait Repository: Analytics + Upkeep + fmt::Debug + Send + Sync {
+pub(super) trait Repository: Analytics + Intake + Upkeep + fmt::Debug + Send + Sync {
     async fn prepare(&self, keep: bool) -> Result<Prepared, Error>;
     async fn enter(&self, tx: &mut Tx, tenant: &str) -> Result<(), Error>;
 

@@ -15,6 +15,22 @@ pub(super) struct TenantRow {
 }
 
 #[derive(sqlx::FromRow)]
+pub(super) struct RuntimeRow {
+    pub(super) id: String,
+    pub(super) enabled: bool,
+    pub(super) plan: String,
+    pub(super) settings: Json<Value>,
+    /// Their types, with commas between.
+    pub(super) disabled_channels: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct UsageRow {
+    pub(super) messages: i64,
+    pub(super) conversations: i64,
+}
+
+#[derive(sqlx::FromRow)]
 pub(super) struct ChannelRow {
     pub(super) id: String,
     pub(super) config: Json<Value>,

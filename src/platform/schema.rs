@@ -48,7 +48,7 @@ pub(super) const TABLES: [&str; 25] = [
 ];
 
 /// What the statements of this room name.
-const NEEDED: [(&str, &[&str]); 8] = [
+const NEEDED: [(&str, &[&str]); 10] = [
     (
         "tenants",
         &[
@@ -58,6 +58,23 @@ const NEEDED: [(&str, &[&str]); 8] = [
             "createdAt",
             "updatedAt",
             "enabled",
+            "current_plan_id",
+        ],
+    ),
+    (
+        "tenant_secrets",
+        &["tenantId", "name", "keyId", "ciphertext", "iv", "authTag"],
+    ),
+    (
+        "usage_tracking",
+        &[
+            "tenant_id",
+            "period_start",
+            "period_end",
+            "conversations_count",
+            "messages_count",
+            "created_at",
+            "updated_at",
         ],
     ),
     (

@@ -54,7 +54,7 @@ impl SecretKeys {
     /// The plaintext of a row.
     fn open(&self, row: &SecretRow) -> Result<Vec<u8>, Error> {
         let unreadable = |problem: String| Error::Corrupt {
-            what: "channel secret",
+            what: "secret",
             problem,
         };
         let (_, cipher) = self.0.iter().find(|(id, _)| *id == row.key_id).ok_or_else(|| {
@@ -109,6 +109,19 @@ impl Platform {
     pub fn with_secret_keys(mut self, keys: SecretKeys) -> Self {
         self.secret_keys = keys;
         self
+    }
+
+    /// A secret that is one text, or the `apiKey` of an object.
+    pub(super) fn open_secret(&self, row: &SecretRow) -> Result<Private<String>, Error> {
+        let opened = parsed(&self.secret_keys.open(row)?);
+        let text = ["apiKey", "secret"]
+            .into_iter()
+            .find_map(|name| opened[name].as_str());
+        text.map(|text| Private(text.trim().to_owned()))
+            .ok_or_else(|| Error::Corrupt {
+                what: "secret",
+                problem: "it is neither a text nor an object with an `apiKey`".to_owned(),
+            })
     }
 
     /// What a channel is reached and recognised with.

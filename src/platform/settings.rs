@@ -1,12 +1,15 @@
 //! What a tenant configured, read leniently: a value that makes no sense costs that value only, and
 //! is named, so that somebody can be told.
 
+mod escalation;
+
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
 use super::Private;
+pub use escalation::{EscalationSettings, SelfAssessment};
 
 /// `tenants.settings`, as far as background work reads it.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,8 +28,27 @@ pub struct TenantSettings {
     pub enable_human_handoff: bool,
     /// `humanHandoffKeywords`.
     pub human_handoff_keywords: Vec<String>,
+    /// `enableFunctionCalling`: whether the model may search the documents by itself.
+    pub enable_function_calling: bool,
+    /// `messageDebounceMs`: how long to wait for more messages, to answer them together.
+    pub debounce: Option<Duration>,
+    /// `texts`: what people are told, in the tenant's own words.
+    pub texts: TextSettings,
+    /// `confidenceEscalation`.
+    pub escalation: EscalationSettings,
     /// `llm`.
     pub llm: LlmSettings,
+}
+
+/// `texts`: what people are told, where it is not what everybody is told.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TextSettings {
+    /// `handoff`: a human will answer.
+    pub handoff: Option<String>,
+    /// `failure`: it could not be answered.
+    pub failure: Option<String>,
+    /// `limit`: the tenant's plan allows no more.
+    pub limit: Option<String>,
 }
 
 /// `ragConfig`: how documents are searched.
@@ -55,6 +77,10 @@ pub struct LlmSettings {
     pub base_url: Option<String>,
     /// `organizationId`.
     pub organization_id: Option<String>,
+    /// `additionalHeaders`.
+    pub headers: Vec<(String, Private<String>)>,
+    /// `pricing`: US dollars for a thousand tokens, of the request and of the answer.
+    pub pricing: Option<(f64, f64)>,
     /// `timeoutMs`.
     pub timeout: Option<Duration>,
     /// `temperature`.
@@ -88,6 +114,10 @@ impl Default for TenantSettings {
             rag: RagSettings::default(),
             enable_human_handoff: false,
             human_handoff_keywords: Vec::new(),
+            enable_function_calling: false,
+            debounce: None,
+            texts: TextSettings::default(),
+            escalation: EscalationSettings::default(),
             llm: LlmSettings::default(),
         }
     }
@@ -111,6 +141,15 @@ impl TenantSettings {
             human_handoff_keywords: root
                 .texts("humanHandoffKeywords")
                 .unwrap_or(defaults.human_handoff_keywords),
+            enable_function_calling: root
+                .flag("enableFunctionCalling")
+                .unwrap_or(defaults.enable_function_calling),
+            debounce: root
+                .whole("messageDebounceMs", 0..=60_000)
+                .filter(|millis| *millis > 0)
+                .map(|millis| Duration::from_millis(millis.into())),
+            texts: TextSettings::read(root.object("texts")),
+            escalation: EscalationSettings::read(root.object("confidenceEscalation")),
             llm: LlmSettings::read(root.object("llm")),
         };
         (settings, problems)
@@ -136,14 +175,39 @@ impl RagSettings {
     }
 }
 
-impl LlmSettings {
+impl TextSettings {
     fn read(mut fields: Fields<'_>) -> Self {
         Self {
-            provider: fields.text("provider"),
-            model: fields.text("model"),
-            api_key: fields.text("apiKey").map(Private),
-            base_url: fields.text("baseUrl"),
-            organization_id: fields.text("organizationId"),
+            handoff: fields.filled("handoff"),
+            failure: fields.filled("failure"),
+            limit: fields.filled("limit"),
+        }
+    }
+}
+
+impl LlmSettings {
+    /// Whose models a tenant may choose.
+    const PROVIDERS: [&str; 4] = ["openai", "anthropic", "ollama", "deepseek"];
+
+    fn read(mut fields: Fields<'_>) -> Self {
+        let providers = Self::PROVIDERS.join(", ");
+        let provider = fields.read("provider", &format!("one of {providers}"), |value| {
+            let known = |name: &&str| Self::PROVIDERS.contains(name);
+            value.as_str().filter(known).map(str::to_owned)
+        });
+        // A model, a key and an address of a provider that is not there are of no use to another.
+        let whole = provider.is_some() || !fields.has("provider");
+        let mut choice = |key: &str| fields.filled(key).filter(|_| whole);
+        let (model, api_key) = (choice("model"), choice("apiKey").map(Private));
+        let (base_url, organization_id) = (choice("baseUrl"), choice("organizationId"));
+        Self {
+            provider,
+            model,
+            api_key,
+            base_url,
+            organization_id,
+            headers: fields.headers("additionalHeaders"),
+            pricing: pricing(fields.object("pricing")),
             timeout: fields
                 .whole("timeoutMs", 1..=600_000)
                 .map(|millis| Duration::from_millis(millis.into())),
@@ -153,6 +217,12 @@ impl LlmSettings {
             system_prompt: fields.text("systemPrompt"),
         }
     }
+}
+
+fn pricing(mut fields: Fields<'_>) -> Option<(f64, f64)> {
+    let mut usd = |key| fields.number(key, 0.0..=1000.0);
+    let (prompt, completion) = (usd("promptTokenUsdPer1K"), usd("completionTokenUsdPer1K"));
+    Some((prompt?, completion?))
 }
 
 /// The fields of one object, by name. What is absent or null is `None`; what is of the wrong kind
@@ -194,6 +264,26 @@ impl<'a> Fields<'a> {
             let items = value.as_array()?.iter();
             items.map(|v| Some(v.as_str()?.to_owned())).collect()
         })
+    }
+
+    /// A text with something in it.
+    fn filled(&mut self, key: &str) -> Option<String> {
+        self.text(key).filter(|text| !text.trim().is_empty())
+    }
+
+    fn has(&self, key: &str) -> bool {
+        let value = self.object.and_then(|object| object.get(key));
+        value.is_some_and(|value| !value.is_null())
+    }
+
+    fn headers(&mut self, key: &str) -> Vec<(String, Private<String>)> {
+        let header = |(name, value): (&String, &Value)| {
+            Some((name.clone(), Private(value.as_str()?.to_owned())))
+        };
+        let headers = self.read(key, "an object of texts", |value| {
+            value.as_object()?.iter().map(header).collect()
+        });
+        headers.unwrap_or_default()
     }
 
     fn flag(&mut self, key: &str) -> Option<bool> {
@@ -325,6 +415,18 @@ mod tests {
         let (settings, problems) = TenantSettings::parse(&json!("oops"));
         assert_eq!(settings, TenantSettings::default());
         assert_eq!(problems, ["settings: expected an object, found text"]);
+    }
+
+    #[test]
+    fn an_unknown_provider_costs_what_was_meant_for_it() {
+        let (settings, problems) = TenantSettings::parse(&json!({"llm": {
+            "provider": "gpt", "model": "m", "apiKey": "sk-secret", "temperature": 0.5,
+        }}));
+        assert_eq!((settings.llm.model, settings.llm.api_key), (None, None));
+        assert_eq!(settings.llm.temperature, Some(0.5));
+        let expected =
+            "llm.provider: expected one of openai, anthropic, ollama, deepseek, found text";
+        assert_eq!(problems, [expected]);
     }
 
     #[test]

@@ -99,7 +99,9 @@ impl Permit<'_> {
         let mut state = self.breaker.lock();
         let next = match (result, *state) {
             // A refusal is an answer: the host is well.
-            (Ok(_) | Err(Error::Rejected { .. }), _) => State::Closed { failures: 0 },
+            (Ok(_) | Err(Error::Rejected { .. } | Error::Busy { .. }), _) => {
+                State::Closed { failures: 0 }
+            }
             (Err(Error::Unavailable { retry_after, .. }), State::Closed { failures })
                 if failures + 1 >= FAILURES =>
             {

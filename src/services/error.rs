@@ -16,6 +16,16 @@ pub enum Error {
         /// How long the service, or our circuit breaker for it, wants to be left alone.
         retry_after: Option<Duration>,
     },
+    /// It is well, and wants to be asked less, or less often. Wait and ask again.
+    #[error("{service} asks for patience: {reason}")]
+    Busy {
+        /// Who.
+        service: String,
+        /// What happened.
+        reason: String,
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
+    },
     /// It answered, and asking the same again will get the same answer.
     #[error("{service} cannot do it: {reason}; {remedy}")]
     Rejected {
@@ -51,13 +61,13 @@ impl Error {
 
     /// Whether waiting may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Busy { .. })
     }
 
     /// How long to wait at least, if that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::Unavailable { retry_after, .. } | Self::Busy { retry_after, .. } => *retry_after,
             Self::Rejected { .. } => None,
         }
     }

@@ -50,10 +50,17 @@ pub(super) fn check(service: &str, response: Response) -> Result<Response, Error
 fn refusal(service: &str, status: StatusCode, headers: &HeaderMap) -> Error {
     let reason = format!("it answered {status}");
     let remedy = match status {
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY => {
-            return busy(service, reason, headers);
+        StatusCode::TOO_MANY_REQUESTS => {
+            return Error::Busy {
+                service: service.into(),
+                reason,
+                retry_after: retry_after(headers),
+            };
         }
-        status if status.is_server_error() => return busy(service, reason, headers),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_EARLY => {
+            return unavailable(service, reason, headers);
+        }
+        status if status.is_server_error() => return unavailable(service, reason, headers),
         status if status.is_redirection() => "set its address to where it redirects",
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "check its credentials",
         StatusCode::NOT_FOUND => "check its address",
@@ -63,7 +70,7 @@ fn refusal(service: &str, status: StatusCode, headers: &HeaderMap) -> Error {
     Error::rejected(service, reason, remedy)
 }
 
-fn busy(service: &str, reason: String, headers: &HeaderMap) -> Error {
+fn unavailable(service: &str, reason: String, headers: &HeaderMap) -> Error {
     Error::Unavailable {
         service: service.into(),
         reason,
@@ -144,7 +151,7 @@ mod tests {
 
     #[test]
     fn waiting_helps_against_overload_and_not_against_refusal() {
-        for status in [408, 425, 429, 500, 502, 503, 504] {
+        for status in [408, 409, 425, 429, 500, 502, 503, 504] {
             assert!(answer(status, None).is_transient(), "{status}");
         }
         for status in [301, 400, 401, 403, 404, 405, 413, 422] {

@@ -1,8 +1,8 @@
 //! The outside world, one module each: what we ask of it, how long we wait, what its refusals mean.
 //!
 //! Every call has a timeout and ends in one [`Error`], which says what the caller does next: wait,
-//! or give up. Calls to one host share a circuit breaker, so that while it is down its jobs wait
-//! instead of failing one by one. Nothing here knows a job, a tenant's row or an HTTP route.
+//! or give up. Calls to one host share a circuit breaker and a limit, so that while it is down its
+//! jobs wait instead of failing one by one, and it gets no more at once than it bears. Nothing here knows a job, a tenant's row or an HTTP route.
 
 mod breaker;
 pub mod chunking;
@@ -11,8 +11,10 @@ mod error;
 pub mod events;
 pub mod extract;
 pub mod files;
+mod host;
 mod http;
 pub mod language;
+mod limit;
 pub mod models;
 
 pub use error::Error;

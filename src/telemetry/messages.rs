@@ -17,6 +17,9 @@ pub const RESPONSE: &str = "message_response_duration_seconds";
 /// Questions that were looked up in documents, by whether anything was found.
 pub const LOOKED_UP: &str = "rag_queries_total";
 
+/// Conversations that were handed to a human, by channel and reason.
+pub const ESCALATED: &str = "escalations_total";
+
 /// Webhooks that came in, by channel and what became of them.
 pub const WEBHOOKS: &str = "webhooks_received_total";
 
@@ -28,6 +31,7 @@ pub(super) fn describe() {
         Unit::Seconds,
         "How long answers took, from a message's arrival"
     );
+    describe_counter!(ESCALATED, "Conversations that were handed to a human");
     describe_counter!(LOOKED_UP, "Questions that were looked up in documents");
 }
 
@@ -45,10 +49,50 @@ pub fn answered(channel: &'static str, message: &str, model: &str, sources: usiz
     );
 }
 
-/// A message was left to the human who looks after its conversation.
-pub fn left_to_human(channel: &'static str, message: &str) {
-    counter!(PROCESSED, "channel" => channel, "outcome" => "assigned_human").increment(1);
-    info!(messageId = message, channel, "message left to a human");
+/// A message was kept and is answered by nobody here, and why: a human looks after its conversation,
+/// or it is answered together with a later one.
+pub fn left(channel: &'static str, message: &str, reason: &'static str) {
+    counter!(PROCESSED, "channel" => channel, "outcome" => reason).increment(1);
+    info!(
+        messageId = message,
+        channel, reason, "message left unanswered"
+    );
+}
+
+/// A conversation was handed to a human.
+pub fn escalated(channel: &'static str, message: &str, reason: &'static str) {
+    counter!(ESCALATED, "channel" => channel, "reason" => reason).increment(1);
+    counter!(PROCESSED, "channel" => channel, "outcome" => "escalated").increment(1);
+    info!(
+        messageId = message,
+        channel, reason, "conversation handed to a human"
+    );
+}
+
+/// The tenant's plan allows no more: a text says so instead of an answer.
+pub fn over_limit(channel: &'static str, tenant: &str, message: &str, plan: &str) {
+    counter!(PROCESSED, "channel" => channel, "outcome" => "over_limit").increment(1);
+    warn!(
+        tenantId = tenant,
+        messageId = message,
+        channel,
+        plan,
+        "plan allows no more"
+    );
+}
+
+/// A message could not be answered, and its writer was told so.
+pub fn given_up(channel: &'static str, message: &str) {
+    counter!(PROCESSED, "channel" => channel, "outcome" => "failed").increment(1);
+    warn!(
+        messageId = message,
+        channel, "message could not be answered; its writer is told"
+    );
+}
+
+/// A tenant's setting makes no sense: its default is used.
+pub fn setting_ignored(tenant: &str, problem: &str) {
+    warn!(tenantId = tenant, problem, "tenant setting ignored");
 }
 
 /// A webhook's messages are durable; what else it held is left out.

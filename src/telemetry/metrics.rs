@@ -49,4 +49,5 @@ fn describe() {
     super::documents::describe();
     super::http::describe();
     super::messages::describe();
+    super::models::describe();
 }

@@ -10,6 +10,7 @@ pub mod http;
 mod log;
 pub mod messages;
 mod metrics;
+pub mod models;
 
 pub use log::{InvalidLevel, LogFormat, LogOptions, init, level_filter, subscriber};
 pub use metrics::{install, recorder, upkeep};

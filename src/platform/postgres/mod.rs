@@ -1,6 +1,7 @@
 //! The platform's data in PostgreSQL.
 
 mod analytics;
+mod intake;
 mod schema;
 mod sql;
 mod upkeep;

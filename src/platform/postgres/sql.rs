@@ -15,6 +15,8 @@ statements! {
     CHANNEL_SECRET = "channel_secret";
     COLUMNS = "columns";
     CONVERSATION = "conversation";
+    CONVERSATION_STATUS = "conversation_status";
+    COUNT_USAGE = "count_usage";
     CREATE_CHANNEL = "create_channel";
     CREATE_TENANT = "create_tenant";
     DELETE_CHUNKS = "delete_chunks";
@@ -47,12 +49,15 @@ statements! {
     PARTITIONED = "partitioned";
     PREPARE_LOCK = "prepare_lock";
     PRUNE_METRICS = "prune_metrics";
+    RECORD_MESSAGE = "record_message";
     REPLACE_CONTENT = "replace_content";
     SEARCH_WIDTH = "search_width";
+    RUNTIME = "runtime";
     SET_CONVERSATION_STATUS = "set_conversation_status";
     SET_EXTERNAL_ID = "set_external_id";
     TABLES = "tables";
     TENANT = "tenant";
+    TENANT_SECRET = "tenant_secret";
     UNFINISHED_DOCUMENTS = "unfinished_documents";
     UPSERT_CONVERSATION = "upsert_conversation";
     VECTOR_HOME = "vector_home";

@@ -1,6 +1,7 @@
 //! The platform's data in SQLite.
 
 mod analytics;
+mod intake;
 mod schema;
 mod search;
 mod sql;

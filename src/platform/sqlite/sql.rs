@@ -14,6 +14,8 @@ statements! {
     CHANNEL_SECRET = "channel_secret";
     COLUMNS = "columns";
     CONVERSATION = "conversation";
+    CONVERSATION_STATUS = "conversation_status";
+    COUNT_USAGE = "count_usage";
     CREATE_CHANNEL = "create_channel";
     CREATE_TENANT = "create_tenant";
     DELETE_CHUNKS = "delete_chunks";
@@ -40,10 +42,12 @@ statements! {
     OPEN_CHANNELS = "open_channels";
     PRUNE_METRICS = "prune_metrics";
     REPLACE_CONTENT = "replace_content";
+    RUNTIME = "runtime";
     SET_CONVERSATION_STATUS = "set_conversation_status";
     SET_EXTERNAL_ID = "set_external_id";
     TABLES = "tables";
     TENANT = "tenant";
+    TENANT_SECRET = "tenant_secret";
     UNFINISHED_DOCUMENTS = "unfinished_documents";
     UPSERT_CONVERSATION = "upsert_conversation";
 }

@@ -45,7 +45,8 @@ impl ChatModel for Extractive {
     async fn answer(&self, request: &ChatRequest) -> Result<ChatAnswer, Error> {
         let began = Instant::now();
         Ok(ChatAnswer {
-            text: answer(request.question(), &request.passages),
+            text: answer(&request.question(), &request.passages),
+            calls: Vec::new(),
             usage: Usage::default(),
             model: self.name().to_owned(),
             latency: began.elapsed(),
@@ -54,6 +55,14 @@ impl ChatModel for Extractive {
 
     fn name(&self) -> &'static str {
         "extractive"
+    }
+
+    fn provider(&self) -> &'static str {
+        "offline"
+    }
+
+    fn is_free(&self) -> bool {
+        true
     }
 }
 

@@ -1,29 +1,42 @@
 //! Models that turn text into vectors and questions into answers.
 //!
-//! Two of each: `ollama`, which asks a server, and an offline one (`hash`, `extractive`), which is
-//! deterministic, needs nothing and says what it is. The offline ones let the first run and the
-//! tests show the whole flow; they match words, they do not understand.
+//! `ollama` does both on a server; OpenAI, DeepSeek, Anthropic and whatever speaks like OpenAI answer.
+//! Each has an offline one beside it (`hash`, `extractive`), which is deterministic, needs nothing and
+//! says what it is. The offline ones let the first run and the tests show the whole flow; they match
+//! words, they do not understand.
 
+mod anthropic;
 mod batched;
+mod chat;
 mod extractive;
 mod hash;
 mod ollama;
+mod openai;
 mod options;
+mod prices;
 mod prompt;
+mod providers;
+#[cfg(test)]
+mod providers_tests;
 #[cfg(test)]
 mod retrieval_tests;
 mod words;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::host::Hosts;
 use batched::Batched;
-pub use options::{ChatKind, EmbedderKind, ModelOptions, OllamaOptions};
+pub use chat::{
+    ChatAnswer, ChatModel, ChatRequest, Passage, Role, Tool, ToolCall, ToolRound, Turn, Usage,
+};
+pub use options::{ApiOptions, ChatKind, EmbedderKind, ModelOptions, OllamaOptions};
+pub use prices::{InvalidPrice, Price, Prices};
+use providers::Providers;
+pub use providers::{ChatChoice, Provider};
 
 /// The length of every vector: what the platform's `chunks.embedding vector(1024)` holds.
 pub const DIMENSIONS: usize = 1024;
@@ -48,135 +61,17 @@ pub trait Embedder: fmt::Debug + Send + Sync {
     }
 }
 
-/// Answers the last message of a conversation.
-#[async_trait]
-pub trait ChatModel: fmt::Debug + Send + Sync {
-    /// Waits for the whole answer.
-    async fn answer(&self, request: &ChatRequest) -> Result<ChatAnswer, Error>;
-
-    /// What to record beside the answer.
-    fn name(&self) -> &str;
-}
-
-/// What a chat model is given.
-#[derive(Clone, Default, PartialEq)]
-pub struct ChatRequest {
-    /// Who the model is to be and how it is to speak.
-    pub system: String,
-    /// The conversation, oldest first; it ends with the message to be answered.
-    pub history: Vec<Turn>,
-    /// What was found in the tenant's documents, best first.
-    pub passages: Vec<Passage>,
-    /// How much chance there is in the choice of words; 0 is none.
-    pub temperature: Option<f32>,
-    /// Choose only among the likeliest words that together reach this probability.
-    pub top_p: Option<f32>,
-    /// The longest answer, in tokens.
-    pub max_tokens: Option<u32>,
-}
-
-/// One message of a conversation.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Turn {
-    /// Who said it.
-    pub role: Role,
-    /// What was said.
-    pub content: String,
-}
-
-/// Who said something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The customer.
-    User,
-    /// We.
-    Assistant,
-}
-
-/// A piece of a document.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Passage {
-    /// The name of its document.
-    pub source: String,
-    /// What stands there.
-    pub text: String,
-}
-
-/// What a chat model said.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ChatAnswer {
-    /// The answer; empty if the model had nothing to say.
-    pub text: String,
-    /// What it cost.
-    pub usage: Usage,
-    /// Which model answered.
-    pub model: String,
-    /// How long it took, from the request to the last word.
-    pub latency: Duration,
-}
-
-/// Tokens read and written; zero for a model that has none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Tokens of the request.
-    pub prompt_tokens: u32,
-    /// Tokens of the answer.
-    pub completion_tokens: u32,
-}
-
-impl ChatRequest {
-    /// The message to be answered: the customer's last.
-    fn question(&self) -> &str {
-        self.history
-            .iter()
-            .rfind(|turn| turn.role == Role::User)
-            .map_or("", |turn| &turn.content)
-    }
-}
-
-// What people and documents say belongs in no log, so `Debug` shows only its size.
-
-impl fmt::Debug for ChatRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChatRequest")
-            .field("history", &self.history)
-            .field("passages", &self.passages)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Turn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Turn({:?}, {} bytes)", self.role, self.content.len())
-    }
-}
-
-impl fmt::Debug for Passage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Passage({} bytes)", self.text.len())
-    }
-}
-
-impl fmt::Debug for ChatAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChatAnswer")
-            .field("bytes", &self.text.len())
-            .field("usage", &self.usage)
-            .field("model", &self.model)
-            .field("latency", &self.latency)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The models of a process. Made once and shared by all its jobs, and so are the connections and
 /// the circuit breaker inside.
 #[derive(Debug, Clone)]
 pub struct Models {
     /// Turns texts into vectors.
     pub embedder: Arc<dyn Embedder>,
-    /// Answers.
+    /// Answers, where a tenant chose nothing else.
     pub chat: Arc<dyn ChatModel>,
+    /// What models cost.
+    pub prices: Arc<Prices>,
+    providers: Arc<Providers>,
 }
 
 impl Models {
@@ -185,25 +80,32 @@ impl Models {
     /// # Errors
     /// [`Error::Rejected`] if the address of a server makes no sense.
     pub fn new(options: &ModelOptions) -> Result<Self, Error> {
-        let server = if options.uses_ollama() {
-            Some(Arc::new(ollama::Server::new(&options.ollama)?))
-        } else {
-            None
-        };
-        let embedder: Arc<dyn Embedder> = match (options.embedder, &server) {
-            (EmbedderKind::Ollama, Some(server)) => {
-                let embedder = ollama::Embedder::new(server.clone(), &options.ollama);
+        let hosts = Hosts::new(options.max_calls_per_host);
+        let providers = Arc::new(Providers::new(options, hosts)?);
+        let embedder: Arc<dyn Embedder> = match options.embedder {
+            EmbedderKind::Hash => Arc::new(hash::HashEmbedder),
+            EmbedderKind::Ollama => {
+                let embedder = providers.ollama_embedder()?;
                 Arc::new(Batched::new(Arc::new(embedder), &options.ollama))
             }
-            _ => Arc::new(hash::HashEmbedder),
         };
-        let chat: Arc<dyn ChatModel> = match (options.model, &server) {
-            (ChatKind::Ollama, Some(server)) => {
-                Arc::new(ollama::Chat::new(server.clone(), &options.ollama))
-            }
-            _ => Arc::new(extractive::Extractive),
-        };
-        Ok(Self { embedder, chat })
+        Ok(Self {
+            embedder,
+            chat: providers.default_chat(options.model)?,
+            prices: Arc::new(options.prices.clone()),
+            providers,
+        })
+    }
+
+    /// The model that a tenant chose; what it left open is as the options say.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] if there is no such model, or its address makes no sense.
+    pub fn chat_for(&self, choice: &ChatChoice) -> Result<Arc<dyn ChatModel>, Error> {
+        if *choice == ChatChoice::default() {
+            return Ok(Arc::clone(&self.chat));
+        }
+        self.providers.chat(choice)
     }
 }
 
@@ -227,9 +129,10 @@ mod tests {
         };
         let answer = ChatAnswer {
             text: "SECRET".into(),
+            calls: Vec::new(),
             usage: Usage::default(),
             model: "m".into(),
-            latency: Duration::ZERO,
+            latency: std::time::Duration::ZERO,
         };
         assert!(!format!("{request:?} {answer:?}").contains("SECRET"));
     }

@@ -11,11 +11,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 
 use super::options::OllamaOptions;
-use super::{ChatAnswer, ChatModel, ChatRequest, DIMENSIONS, Role, prompt};
-use crate::services::breaker::Breaker;
+use super::{ChatAnswer, ChatModel, ChatRequest, DIMENSIONS, Role, Tool, ToolCall, prompt};
+use crate::services::host::{Account, Hosts};
 use crate::services::{Error, http};
 use stream::Reply;
 
@@ -28,36 +29,39 @@ pub(super) struct Server {
     name: String,
     base: Url,
     client: Client,
-    breaker: Breaker,
+    account: Arc<Account>,
     idle: Duration,
     total: Duration,
 }
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Server({}, {:?})", self.name, self.breaker)
+        write!(f, "Server({}, {:?})", self.name, self.account)
     }
 }
 
 impl Server {
-    pub(super) fn new(options: &OllamaOptions) -> Result<Self, Error> {
+    pub(super) fn new(
+        options: &OllamaOptions,
+        hosts: &Hosts,
+        client: Client,
+    ) -> Result<Self, Error> {
         let wrong = |reason: String| {
             let remedy = "set `ollama.base_url` to an address such as http://localhost:11434";
             Error::rejected("ollama", reason, remedy)
         };
         let mut base = Url::parse(&options.base_url)
             .map_err(|e| wrong(format!("its address is not a URL: {e}")))?;
-        let ("http" | "https", Some(host)) = (base.scheme(), base.host_str()) else {
+        let ("http" | "https", Some(_)) = (base.scheme(), base.host_str()) else {
             return Err(wrong("its address is not an http URL with a host".into()));
         };
-        let port = base.port_or_known_default().unwrap_or_default();
-        let name = format!("ollama at {host}:{port}");
+        let account = hosts.account("ollama", &base, None);
+        let name = account.name().to_owned();
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path())); // or `join` would drop its last segment
         }
-        let client = http::client(&name, Duration::from_millis(options.connect_timeout_ms))?;
         Ok(Self {
-            breaker: Breaker::new(name.clone()),
+            account,
             name,
             base,
             client,
@@ -223,7 +227,7 @@ impl super::Embedder for Embedder {
     async fn embed(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
         let mut vectors = Vec::with_capacity(texts.len());
         for batch in texts.chunks(self.batch) {
-            let embedded = self.server.breaker.guard(self.embed_batch(batch)).await?;
+            let embedded = self.server.account.call(self.embed_batch(batch)).await?;
             vectors.extend(embedded);
         }
         Ok(vectors)
@@ -246,6 +250,8 @@ struct ChatBody<'a> {
     model: &'a str,
     stream: bool,
     messages: Vec<Message<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Offer<'a>>,
     options: Sampling,
 }
 
@@ -253,6 +259,17 @@ struct ChatBody<'a> {
 struct Message<'a> {
     role: &'a str,
     content: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_name: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Offer<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    function: &'a Tool,
 }
 
 #[derive(Serialize)]
@@ -297,6 +314,7 @@ impl Chat {
             model: &self.model,
             stream: true,
             messages: messages(&system, request),
+            tools: offers(request),
             options: Sampling {
                 temperature: request.temperature,
                 top_p: request.top_p,
@@ -314,30 +332,61 @@ impl Chat {
     }
 }
 
+/// It has no way to say "answer now" but to offer nothing.
+fn offers(request: &ChatRequest) -> Vec<Offer<'_>> {
+    let offers = request.tools.iter().filter(|_| !request.must_answer);
+    let offer = |function| Offer {
+        kind: "function",
+        function,
+    };
+    offers.map(offer).collect()
+}
+
 fn messages<'a>(system: &'a str, request: &'a ChatRequest) -> Vec<Message<'a>> {
-    let system = Some(system)
-        .filter(|text| !text.is_empty())
-        .map(|content| Message {
-            role: "system",
-            content,
-        });
-    let history = request.history.iter().map(|turn| Message {
-        role: match turn.role {
+    let plain = |role, content| Message {
+        role,
+        content,
+        tool_calls: Vec::new(),
+        tool_name: None,
+    };
+    let mut messages = Vec::new();
+    if !system.is_empty() {
+        messages.push(plain("system", system));
+    }
+    for turn in &request.history {
+        let role = match turn.role {
             Role::User => "user",
             Role::Assistant => "assistant",
-        },
-        content: &turn.content,
-    });
-    system.into_iter().chain(history).collect()
+        };
+        messages.push(plain(role, &turn.content));
+    }
+    for round in &request.rounds {
+        messages.push(Message {
+            tool_calls: round.calls.iter().map(asked).collect(),
+            ..plain("assistant", &round.text)
+        });
+        for (call, result) in round.calls.iter().zip(&round.results) {
+            messages.push(Message {
+                tool_name: Some(&call.name),
+                ..plain("tool", result)
+            });
+        }
+    }
+    messages
+}
+
+fn asked(call: &ToolCall) -> Value {
+    json!({"function": {"name": call.name, "arguments": call.arguments}})
 }
 
 #[async_trait]
 impl ChatModel for Chat {
     async fn answer(&self, request: &ChatRequest) -> Result<ChatAnswer, Error> {
         let began = Instant::now();
-        let reply = self.server.breaker.guard(self.stream(request)).await?;
+        let reply = self.server.account.call(self.stream(request)).await?;
         Ok(ChatAnswer {
             text: reply.text,
+            calls: reply.calls,
             usage: reply.usage,
             model: self.model.clone(),
             latency: began.elapsed(),
@@ -346,5 +395,9 @@ impl ChatModel for Chat {
 
     fn name(&self) -> &str {
         &self.model
+    }
+
+    fn provider(&self) -> &'static str {
+        "ollama"
     }
 }

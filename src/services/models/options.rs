@@ -1,21 +1,52 @@
+use std::num::NonZeroUsize;
+
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::prices::Prices;
+
 /// Which models answer and embed, and where they are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelOptions {
     /// What turns texts into vectors. Changing it needs every document to be embedded again.
     pub embedder: EmbedderKind,
     /// What answers.
     pub model: ChatKind,
-    /// Where Ollama is, if either of them is `ollama`.
+    /// The most calls to one host at once; fewer while it does not bear as many.
+    pub max_calls_per_host: NonZeroUsize,
+    /// Whether tenants may name an address of their own (`llm.baseUrl`).
+    pub tenant_addresses: bool,
+    /// What models cost.
+    pub prices: Prices,
+    /// Where Ollama is, if anything is answered or embedded by it.
     pub ollama: OllamaOptions,
+    /// OpenAI, or whatever speaks like it.
+    pub openai: ApiOptions,
+    /// DeepSeek.
+    pub deepseek: ApiOptions,
+    /// Anthropic.
+    pub anthropic: ApiOptions,
 }
 
-impl ModelOptions {
-    /// Whether anything here needs the server.
-    pub fn uses_ollama(&self) -> bool {
-        self.embedder == EmbedderKind::Ollama || self.model == ChatKind::Ollama
+impl Default for ModelOptions {
+    fn default() -> Self {
+        let api = |base_url: &str, chat_model: &str| ApiOptions {
+            base_url: base_url.to_owned(),
+            chat_model: chat_model.to_owned(),
+            ..ApiOptions::default()
+        };
+        Self {
+            embedder: EmbedderKind::default(),
+            model: ChatKind::default(),
+            max_calls_per_host: NonZeroUsize::MIN.saturating_add(63),
+            tenant_addresses: true,
+            prices: Prices::default(),
+            ollama: OllamaOptions::default(),
+            openai: api("https://api.openai.com/v1", "gpt-4o"),
+            deepseek: api("https://api.deepseek.com/v1", "deepseek-chat"),
+            anthropic: api("https://api.anthropic.com", ""),
+        }
     }
 }
 
@@ -39,6 +70,50 @@ pub enum ChatKind {
     Extractive,
     /// A model on an Ollama server.
     Ollama,
+    /// A model of OpenAI, or of whatever speaks like it.
+    Openai,
+    /// A model of DeepSeek.
+    Deepseek,
+    /// A model of Anthropic.
+    Anthropic,
+}
+
+/// A provider of models on the internet.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiOptions {
+    /// Its address, `http` or `https`.
+    pub base_url: String,
+    /// The model that answers.
+    pub chat_model: String,
+    /// The key for tenants without one of their own; never sent to an address of a tenant's.
+    pub api_key: SecretString,
+    /// How long to wait for a connection, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// How long one request may take in all, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for ApiOptions {
+    fn default() -> Self {
+        Self {
+            base_url: String::new(),
+            chat_model: String::new(),
+            api_key: SecretString::default(),
+            connect_timeout_ms: 5_000,
+            timeout_ms: 60_000,
+        }
+    }
+}
+
+impl PartialEq for ApiOptions {
+    fn eq(&self, other: &Self) -> bool {
+        self.base_url == other.base_url
+            && self.chat_model == other.chat_model
+            && self.api_key.expose_secret() == other.api_key.expose_secret()
+            && self.connect_timeout_ms == other.connect_timeout_ms
+            && self.timeout_ms == other.timeout_ms
+    }
 }
 
 /// An Ollama server.
@@ -101,10 +176,9 @@ mod tests {
                 base_url: "http://gpu:11434".into(),
                 ..OllamaOptions::default()
             },
+            ..ModelOptions::default()
         };
         assert_eq!(options, expected);
-        assert!(options.uses_ollama());
-        assert!(!ModelOptions::default().uses_ollama());
     }
 
     #[test]

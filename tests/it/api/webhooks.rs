@@ -49,6 +49,7 @@ async fn api(platform: Platform, whatsapp: Value, messenger: Value) -> Api {
         events: Events::default(),
         records: Records::new(sqlite(std::path::Path::new("unused"))),
         documents: Documents::new(&DocumentOptions::default()),
+        messages: Arc::default(),
         chunker: Arc::new(Chunker::new(ChunkOptions::default()).unwrap()),
     };
     let kinds = jobs::registry(services).catalogue();

@@ -6,5 +6,6 @@ mod embedding;
 mod golden;
 mod messages;
 mod model_server;
+mod pipeline;
 mod rig;
 mod upkeep;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metachat_jobs::jobs::{self, IngestDocument, ProcessMessage, Services};
+use metachat_jobs::jobs::{self, IngestDocument, MessageOptions, ProcessMessage, Services};
 use metachat_jobs::platform::{
     ChannelType, Direction, Message, NewDocument, Platform, Prepared, Private,
 };
@@ -35,14 +35,31 @@ pub(crate) struct Rig {
     engine: JoinHandle<()>,
 }
 
+/// What a process is told.
+#[derive(Default)]
+pub(crate) struct Setup {
+    pub(crate) models: ModelOptions,
+    pub(crate) messages: MessageOptions,
+}
+
+impl From<ModelOptions> for Setup {
+    fn from(models: ModelOptions) -> Self {
+        Self {
+            models,
+            ..Self::default()
+        }
+    }
+}
+
 /// Runs a test on a fresh database of each dialect.
 pub(crate) async fn on_postgres<F: Future<Output = ()> + Send + 'static>(
-    models: ModelOptions,
+    setup: impl Into<Setup>,
     test: impl FnOnce(Arc<Rig>) -> F + Send + 'static,
 ) {
+    let setup = setup.into();
     support::with_postgres(async move |url| {
         let store = PgStore::connect(&url, &PgStoreOptions::default()).unwrap();
-        let rig = Rig::start(support::postgres(&url, &[]), Arc::new(store), &models).await;
+        let rig = Rig::start(support::postgres(&url, &[]), Arc::new(store), setup).await;
         test(Arc::clone(&rig)).await;
         rig.stop().await;
     })
@@ -51,7 +68,7 @@ pub(crate) async fn on_postgres<F: Future<Output = ()> + Send + 'static>(
 
 /// The same on SQLite.
 pub(crate) async fn on_sqlite<F: Future<Output = ()> + Send + 'static>(
-    models: ModelOptions,
+    setup: impl Into<Setup>,
     test: impl FnOnce(Arc<Rig>) -> F + Send + 'static,
 ) {
     let folder = tempfile::tempdir().unwrap();
@@ -60,17 +77,18 @@ pub(crate) async fn on_sqlite<F: Future<Output = ()> + Send + 'static>(
         unreachable!("support::sqlite makes a SQLite database")
     };
     let store = SqliteStore::new(sqlite.clone());
-    let rig = Rig::start(db, Arc::new(store), &models).await;
+    let rig = Rig::start(db, Arc::new(store), setup.into()).await;
     test(Arc::clone(&rig)).await;
     rig.stop().await;
 }
 
 impl Rig {
-    async fn start(db: Db, store: Arc<dyn Store>, models: &ModelOptions) -> Arc<Self> {
+    async fn start(db: Db, store: Arc<dyn Store>, setup: Setup) -> Arc<Self> {
         store.migrate().await.unwrap();
         let records = Records::new(db.clone());
         records.prepare().await.unwrap();
-        let platform = Platform::new(db);
+        // Every change of settings is seen at once.
+        let platform = Platform::new(db).with_runtime_age(Duration::from_nanos(1));
         assert_eq!(platform.prepare().await.unwrap(), Prepared::Ours);
         let storage = tempfile::tempdir().unwrap();
         let documents = DocumentOptions {
@@ -80,10 +98,11 @@ impl Rig {
         };
         let services = Services {
             platform: platform.clone(),
-            models: Models::new(models).unwrap(),
+            models: Models::new(&setup.models).unwrap(),
             events: Events::default(),
             records: records.clone(),
             documents: Documents::new(&documents),
+            messages: Arc::new(setup.messages),
             chunker: Arc::new(Chunker::new(ChunkOptions::default()).unwrap()),
         };
         let options = EngineOptions {
@@ -141,6 +160,22 @@ impl Rig {
         tx.commit().await.unwrap();
     }
 
+    /// Changes these settings of a tenant, as the platform's dashboard does.
+    pub(crate) async fn configure(&self, tenant: &str, settings: &Value) {
+        let settings = settings.to_string();
+        let mut tx = self.platform.begin(tenant).await.unwrap();
+        if let Some(connection) = tx.postgres() {
+            let statement = "update tenants set settings = settings || $2::jsonb where id = $1";
+            let query = sqlx::query(statement).bind(tenant).bind(settings);
+            query.execute(connection).await.unwrap();
+        } else {
+            let statement = "update tenants set settings = json_patch(settings, ?2) where id = ?1";
+            let query = sqlx::query(statement).bind(tenant).bind(settings);
+            query.execute(tx.sqlite().unwrap()).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+
     /// Stores a document and the job that indexes it, in one transaction; the job and the document.
     pub(crate) async fn add_document(&self, name: &str, text: &str) -> (JobId, String) {
         let document = NewDocument {
@@ -171,6 +206,42 @@ impl Rig {
             message: serde_json::from_value(message).unwrap(),
         };
         self.client.enqueue(&job).await.unwrap().id()
+    }
+
+    /// The same by web chat, with so many attempts.
+    pub(crate) async fn send_once(&self, tenant: &str, message: Value, attempts: u16) -> JobId {
+        let job = ProcessMessage {
+            tenant_id: tenant.to_owned(),
+            channel: "webchat".to_owned(),
+            message: serde_json::from_value(message).unwrap(),
+        };
+        let mut job = self.client.prepare(&job).unwrap();
+        job.max_attempts = attempts;
+        self.client.insert(job).await.unwrap().id()
+    }
+
+    /// Revives a job that ended, as an operator does.
+    pub(crate) async fn rerun(&self, job: JobId) {
+        self.client.requeue(job, None).await.unwrap();
+    }
+
+    /// What a tenant said, in the order it was recorded.
+    pub(crate) async fn outbound(&self, tenant: &str) -> Vec<String> {
+        let mut tx = self.platform.begin(tenant).await.unwrap();
+        let statement = "select cast(content as text) from messages where \"tenantId\" = $1 \
+                         and direction = 'outbound' order by \"timestamp\", \"createdAt\"";
+        let rows: Vec<String> = if let Some(connection) = tx.postgres() {
+            let query = sqlx::query_scalar(statement).bind(tenant);
+            query.fetch_all(connection).await.unwrap()
+        } else {
+            let query = sqlx::query_scalar(statement).bind(tenant);
+            query.fetch_all(tx.sqlite().unwrap()).await.unwrap()
+        };
+        let text = |row: &String| {
+            let content: Value = serde_json::from_str(row).unwrap();
+            content["text"].as_str().unwrap().to_owned()
+        };
+        rows.iter().map(text).collect()
     }
 
     /// Waits until a job is as it should be.

@@ -1,8 +1,9 @@
 //! A chat answer as it comes in: one JSON object per line, in pieces cut anywhere.
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::services::models::Usage;
+use crate::services::models::{ToolCall, Usage};
 use crate::services::{Error, http};
 
 /// The most an answer may grow to, with what is left of its last line. No model writes as much; a
@@ -13,6 +14,7 @@ const LONGEST: usize = 4 << 20;
 #[derive(Debug)]
 pub(super) struct Reply<'a> {
     pub(super) text: String,
+    pub(super) calls: Vec<ToolCall>,
     pub(super) usage: Usage,
     service: &'a str,
     /// The beginning of a line whose end has not come yet.
@@ -38,12 +40,27 @@ struct Line {
 struct Said {
     #[serde(default)]
     content: String,
+    #[serde(default)]
+    tool_calls: Vec<Wish>,
+}
+
+#[derive(Deserialize)]
+struct Wish {
+    function: WishedFunction,
+}
+
+#[derive(Deserialize)]
+struct WishedFunction {
+    name: String,
+    #[serde(default)]
+    arguments: Value,
 }
 
 impl<'a> Reply<'a> {
     pub(super) fn new(service: &'a str) -> Self {
         Self {
             text: String::new(),
+            calls: Vec::new(),
             usage: Usage::default(),
             service,
             rest: Vec::new(),
@@ -91,6 +108,14 @@ impl<'a> Reply<'a> {
             return Err(Error::unavailable(self.service, reason));
         }
         self.text.push_str(&line.message.content);
+        for Wish { function } in line.message.tool_calls {
+            // It gives its calls no ids, and knows results by their order.
+            self.calls.push(ToolCall {
+                id: self.calls.len().to_string(),
+                name: function.name,
+                arguments: function.arguments,
+            });
+        }
         if line.done {
             self.done = true;
             self.usage = Usage {

@@ -79,6 +79,7 @@ fn models(ollama: OllamaOptions) -> Models {
         embedder: EmbedderKind::Ollama,
         model: ChatKind::Ollama,
         ollama,
+        ..ModelOptions::default()
     })
     .unwrap()
 }
@@ -136,6 +137,7 @@ fn question() -> ChatRequest {
         temperature: Some(0.7),
         top_p: None,
         max_tokens: Some(200),
+        ..ChatRequest::default()
     }
 }
 

@@ -1,0 +1,225 @@
+//! Taking in a message and recording its answer, in few statements: what every message goes through.
+
+use async_trait::async_trait;
+use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime};
+use windlass::Timestamp;
+use windlass::db::Tx;
+
+use super::conversations::{Message, NewConversation, NewMessage, Recorded};
+use super::metrics::MessageMetric;
+use super::rows::{RuntimeRow, SecretRow, UsageRow};
+use super::{Conversation, ConversationStatus, Error, Platform};
+
+/// What one dialect does for [`Platform::receive`] and what stands beside it: a step each.
+#[async_trait]
+pub(super) trait Intake {
+    async fn runtime(&self, tenant: &str) -> Result<Option<RuntimeRow>, Error>;
+    /// Under the first of these names, if it is there, else under the second.
+    async fn tenant_secret(
+        &self,
+        tenant: &str,
+        names: &[String; 2],
+    ) -> Result<Option<SecretRow>, Error>;
+    /// The message's id and whether it was not there before; nothing if its id is taken elsewhere.
+    /// It is looked for under all of `ids` and recorded under its own.
+    async fn record_message(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        message: &Message,
+        ids: &[String],
+    ) -> Result<Option<(String, bool)>, Error>;
+    /// Locks the conversation's row, and says who answers.
+    async fn conversation_status(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+    ) -> Result<Option<String>, Error>;
+    /// Adds to the month's figures, and returns them.
+    async fn count_usage(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        month: &Month,
+        conversations: i32,
+    ) -> Result<UsageRow, Error>;
+}
+
+/// A message that came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// The conversation it belongs to.
+    pub conversation: Conversation,
+    /// Its id, and whether it was not there before.
+    pub message: Recorded,
+    /// What the tenant used in this month, with this message; `None` if it was there before.
+    pub usage: Option<MonthlyUsage>,
+}
+
+/// What a tenant used in a calendar month (UTC).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MonthlyUsage {
+    /// Messages that came in.
+    pub messages: u64,
+    /// Conversations that began.
+    pub conversations: u64,
+    /// Whether the conversation of this message is one of them, begun by it.
+    pub began: bool,
+}
+
+/// A calendar month as `usage_tracking` keeps it: its first day, and its last at midnight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Month {
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+}
+
+impl Month {
+    fn of(at: Timestamp) -> Self {
+        let first = at.to_datetime().date_naive();
+        let first = first.with_day(1).unwrap_or(first);
+        let last = first
+            .checked_add_months(Months::new(1))
+            .and_then(|next| next.checked_sub_days(Days::new(1)))
+            .unwrap_or(first);
+        let midnight =
+            |day: NaiveDate| Timestamp::from_datetime(day.and_time(NaiveTime::MIN).and_utc());
+        Self {
+            first: midnight(first),
+            last: midnight(last),
+        }
+    }
+}
+
+impl Platform {
+    /// Makes a message part of its conversation and of what its tenant used at `now`, once however
+    /// often it is delivered. `message.conversation_id` is filled in; ids are those of
+    /// [`Platform::insert_inbound`].
+    ///
+    /// The conversation's row stays locked until the transaction ends, and so does the tenant's
+    /// figure for the month: commit soon.
+    pub async fn receive(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        new: &NewConversation,
+        id: Option<&str>,
+        message: NewMessage,
+        now: Timestamp,
+    ) -> Result<Received, Error> {
+        let (conversation, began) = self.open_conversation(tx, tenant, new).await?;
+        let message = NewMessage {
+            conversation_id: conversation.id.clone(),
+            ..message
+        };
+        let (row, ids) = super::conversations::inbound(tenant, new.channel, id, &message);
+        let message = self.record_locked(tx, tenant, row, &ids).await?;
+        let usage = if message.is_new {
+            let row = self
+                .repository
+                .count_usage(tx, tenant, &Month::of(now), i32::from(began))
+                .await?;
+            Some(MonthlyUsage {
+                messages: u64::try_from(row.messages).unwrap_or_default(),
+                conversations: u64::try_from(row.conversations).unwrap_or_default(),
+                began,
+            })
+        } else {
+            None
+        };
+        Ok(Received {
+            conversation,
+            message,
+            usage,
+        })
+    }
+
+    /// Locks a conversation until the transaction ends, and says who answers in it.
+    pub async fn lock_conversation(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+    ) -> Result<ConversationStatus, Error> {
+        let status = self.repository.conversation_status(tx, tenant, id).await?;
+        status.map(ConversationStatus::from).ok_or(Error::NotFound {
+            what: "conversation",
+        })
+    }
+
+    /// Records an answer and what it took, once for each message that is answered; `reply_to` tells
+    /// it from others to the same message. Lock the conversation first.
+    pub async fn record_answer(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        reply_to: &str,
+        answer: &NewMessage,
+        metric: &MessageMetric,
+    ) -> Result<Recorded, Error> {
+        let (row, ids) = super::conversations::outbound(tenant, reply_to, answer);
+        let recorded = self.record_locked(tx, tenant, row, &ids).await?;
+        let metric = metric.storable();
+        self.repository.insert_metric(tx, tenant, &metric).await?;
+        Ok(recorded)
+    }
+
+    /// Records a message under the first of its ids that is free, unless it is there under any. The
+    /// lock on its conversation makes looking and inserting one step.
+    async fn record_locked(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        mut message: Message,
+        ids: &[String],
+    ) -> Result<Recorded, Error> {
+        for id in ids {
+            message.id.clone_from(id);
+            let recorded = self
+                .repository
+                .record_message(tx, tenant, &message, ids)
+                .await?;
+            if let Some((id, is_new)) = recorded {
+                return Ok(Recorded { id, is_new });
+            }
+        }
+        Err(super::conversations::ids_taken())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        let at = DateTime::parse_from_rfc3339(text).unwrap();
+        Timestamp::from_datetime(at.to_utc())
+    }
+
+    #[test]
+    fn a_month_is_a_calendar_month_in_utc() {
+        for (moment, first, last) in [
+            (
+                "2026-02-14T10:00:00Z",
+                "2026-02-01T00:00:00Z",
+                "2026-02-28T00:00:00Z",
+            ),
+            (
+                "2028-02-29T23:59:59.999Z",
+                "2028-02-01T00:00:00Z",
+                "2028-02-29T00:00:00Z",
+            ),
+            (
+                "2026-12-31T23:30:00-01:00",
+                "2027-01-01T00:00:00Z",
+                "2027-01-31T00:00:00Z",
+            ),
+        ] {
+            let month = Month::of(at(moment));
+            assert_eq!((month.first, month.last), (at(first), at(last)), "{moment}");
+        }
+    }
+}
