@@ -67,7 +67,7 @@ async fn a_disabled_channel_is_not_served(rig: Arc<Rig>) {
 
 /// `{"apiKey":"opened"}` under the key below.
 const SEALED: &str = "insert into tenant_secrets (id, \"tenantId\", name, \"keyId\", ciphertext, iv, \"authTag\", \"updatedAt\") \
-    values ('s', 'acme', 'openai.apiKey', 'k1', 'PCC3a6yup2Kve7XkwYwWCOf0+g==', 'AAECAwQFBgcICQoL', 'O3bmU0XNPn7uIjRd46XEtQ==', '2026-01-01')";
+    select 's', id, 'openai.apiKey', 'k1', 'PCC3a6yup2Kve7XkwYwWCOf0+g==', 'AAECAwQFBgcICQoL', 'O3bmU0XNPn7uIjRd46XEtQ==', \"updatedAt\" from tenants";
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 async fn an_encrypted_key_goes_before_the_configured_one(rig: Arc<Rig>) {
