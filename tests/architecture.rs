@@ -380,11 +380,6 @@ const PLATFORM: Dialects = Dialects {
         },
         Only {
             dialect: "postgres",
-            names: &["record_message"],
-            why: "it saves a round trip; SQLite has none, and no insert inside a query",
-        },
-        Only {
-            dialect: "postgres",
             names: &[
                 "embedding_btree",
                 "embedding_type",

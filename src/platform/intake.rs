@@ -20,15 +20,14 @@ pub(super) trait Intake {
         tenant: &str,
         names: &[String; 2],
     ) -> Result<Option<SecretRow>, Error>;
-    /// The message's id and whether it was not there before; nothing if its id is taken elsewhere.
-    /// It is looked for under all of `ids` and recorded under its own.
+    /// Its id, if it was not there under any of `ids`, and its own was free.
     async fn record_message(
         &self,
         tx: &mut Tx,
         tenant: &str,
         message: &Message,
         ids: &[String],
-    ) -> Result<Option<(String, bool)>, Error>;
+    ) -> Result<Option<String>, Error>;
     /// Locks the conversation's row, and says who answers.
     async fn conversation_status(
         &self,
@@ -180,8 +179,12 @@ impl Platform {
                 .repository
                 .record_message(tx, tenant, &message, ids)
                 .await?;
-            if let Some((id, is_new)) = recorded {
-                return Ok(Recorded { id, is_new });
+            if let Some(id) = recorded {
+                return Ok(Recorded { id, is_new: true });
+            }
+            let known = self.repository.find_message(tx, tenant, &message, ids);
+            if let Some(id) = known.await? {
+                return Ok(Recorded { id, is_new: false });
             }
         }
         Err(super::conversations::ids_taken())

@@ -41,8 +41,8 @@ impl Intake for PostgresRepository {
         tenant: &str,
         message: &Message,
         ids: &[String],
-    ) -> Result<Option<(String, bool)>, Error> {
-        Ok(sqlx::query_as(sql::RECORD_MESSAGE)
+    ) -> Result<Option<String>, Error> {
+        Ok(sqlx::query_scalar(sql::RECORD_MESSAGE)
             .bind(&message.id)
             .bind(tenant)
             .bind(&message.conversation_id)

@@ -1,11 +1,11 @@
 use async_trait::async_trait;
+use serde_json::json;
 use windlass::db::Tx;
 
 use super::{SqliteRepository, of, sql};
 use crate::platform::Error;
 use crate::platform::conversations::Message;
 use crate::platform::intake::{Intake, Month};
-use crate::platform::repository::Repository;
 use crate::platform::rows::{RuntimeRow, SecretRow, UsageRow, millis};
 
 #[async_trait]
@@ -30,19 +30,27 @@ impl Intake for SqliteRepository {
             .await?)
     }
 
-    /// SQLite returns nothing from an insert inside a query, and needs no round trips to save.
     async fn record_message(
         &self,
         tx: &mut Tx,
         tenant: &str,
         message: &Message,
         ids: &[String],
-    ) -> Result<Option<(String, bool)>, Error> {
-        if let Some(id) = self.find_message(tx, tenant, message, ids).await? {
-            return Ok(Some((id, false)));
-        }
-        let made = self.insert_message(tx, tenant, message).await?;
-        Ok(made.then(|| (message.id.clone(), true)))
+    ) -> Result<Option<String>, Error> {
+        Ok(sqlx::query_scalar(sql::RECORD_MESSAGE)
+            .bind(&message.id)
+            .bind(tenant)
+            .bind(&message.conversation_id)
+            .bind(&message.external_id)
+            .bind(message.direction.as_str())
+            .bind(&message.from)
+            .bind(&message.kind)
+            .bind(&*message.content)
+            .bind(&*message.metadata)
+            .bind(millis(message.at))
+            .bind(json!(ids))
+            .fetch_optional(of(tx)?)
+            .await?)
     }
 
     async fn conversation_status(

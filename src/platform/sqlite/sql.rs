@@ -41,6 +41,7 @@ statements! {
     OLD_METRICS = "old_metrics";
     OPEN_CHANNELS = "open_channels";
     PRUNE_METRICS = "prune_metrics";
+    RECORD_MESSAGE = "record_message";
     REPLACE_CONTENT = "replace_content";
     RUNTIME = "runtime";
     SET_CONVERSATION_STATUS = "set_conversation_status";
