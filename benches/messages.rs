@@ -107,11 +107,11 @@ async fn measure(url: String, messages: usize, at_once: Option<usize>) -> f64 {
             .platform
             .create_tenant(&mut tx, &tenant, "Acme", &settings);
         created.await.unwrap();
-        let channel =
-            database
-                .platform
-                .create_channel(&mut tx, &tenant, ChannelType::Webchat, &json!({}));
-        channel.await.unwrap();
+        let platform = &database.platform;
+        platform
+            .create_channel(&mut tx, &tenant, ChannelType::Webchat, &json!({}))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
     let services = compose::services(&config, &database).unwrap();
