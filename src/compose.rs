@@ -8,15 +8,16 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use windlass::Store;
 use windlass::db::{Db, Postgres, PostgresOptions, Sqlite, SqliteOptions};
 use windlass::engine::{Catalogue, EngineOptions, KeyRing, Registry, Retention};
 use windlass::store::Migrated;
 use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
+use windlass::{Client, Store};
 
-use crate::api::{Doors, ServerOptions};
+use crate::api::{Doors, Quarantine, ServerOptions};
 use crate::config::{Config, DatabaseKind, DatabaseOptions};
+use crate::ingress::rabbitmq::Intake;
 use crate::jobs::{self, Services};
 use crate::platform::{Platform, Prepared};
 use crate::records::Records;
@@ -180,6 +181,8 @@ pub fn services(config: &Config, database: &Database) -> anyhow::Result<Services
         documents: Documents::new(&config.documents),
         messages: Arc::new(config.messages.clone()),
         chunker: Arc::new(Chunker::new(config.chunking).context("settings chunking")?),
+        broker: config.rabbitmq.broker().context("setting rabbitmq.url")?,
+        socket_io: config.redis.socket_io().context("setting redis.url")?,
     })
 }
 
@@ -211,6 +214,34 @@ pub fn doors(config: &Config, services: &Services) -> Doors {
         whatsapp_verify_token: config.channels.whatsapp_verify_token.clone(),
         messenger_verify_token: config.channels.messenger_verify_token.clone(),
     }
+}
+
+/// What looks after messages that could not become jobs.
+pub fn quarantine(database: &Database, services: &Services) -> Quarantine {
+    Quarantine {
+        records: database.records.clone(),
+        platform: services.platform.clone(),
+    }
+}
+
+/// What takes messages in from the broker, if there is one and it is to be read.
+pub fn intake(
+    config: &Config,
+    database: &Database,
+    services: &Services,
+    client: &Client,
+) -> Option<Intake> {
+    let broker = services
+        .broker
+        .clone()
+        .filter(|_| config.rabbitmq.ingress)?;
+    Some(Intake {
+        broker,
+        client: client.clone(),
+        platform: services.platform.clone(),
+        records: database.records.clone(),
+        options: config.rabbitmq.intake(),
+    })
 }
 
 /// How the engine runs.

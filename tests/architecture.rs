@@ -155,6 +155,8 @@ const ROOMS: &[Room] = &[
         may: &[
             "windlass::engine",
             "windlass::model",
+            "windlass::db",
+            "metachat_jobs::platform",
             "metachat_jobs::records",
             "metachat_jobs::services",
             "metachat_jobs::telemetry",
@@ -195,6 +197,7 @@ const ROOMS: &[Room] = &[
             "windlass::engine",
             "metachat_jobs::api",
             "metachat_jobs::compose",
+            "metachat_jobs::ingress",
             "metachat_jobs::jobs",
             "metachat_jobs::platform",
             "metachat_jobs::services",
@@ -218,6 +221,7 @@ const ROOMS: &[Room] = &[
             "metachat_jobs::compose",
             "metachat_jobs::config",
             "metachat_jobs::import",
+            "metachat_jobs::ingress",
             "metachat_jobs::platform",
             "metachat_jobs::records",
             "metachat_jobs::telemetry",
@@ -393,6 +397,11 @@ const PLATFORM: Dialects = Dialects {
             dialect: "postgres",
             names: &["prepare_lock"],
             why: "SQLite has one writer",
+        },
+        Only {
+            dialect: "postgres",
+            names: &["row_security"],
+            why: "SQLite has no row security",
         },
         Only {
             dialect: "postgres",

@@ -8,22 +8,20 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use windlass::{Client, Json, NewJob};
+use windlass::{Client, NewJob};
 
 use super::observe::RequestContext;
 use super::query::Params;
 use super::{ApiState, Problem};
-use crate::ingress::meta;
+use crate::ingress::{Inbound, meta};
 use crate::platform::{ChannelType, Credentials, Platform};
 use crate::telemetry;
 
 const SIGNATURE: &str = "x-hub-signature-256";
-/// The kind that answers messages.
-const KIND: &str = "process_message";
 /// What Meta is told.
 const RECEIVED: &str = "EVENT_RECEIVED";
 
@@ -60,15 +58,6 @@ struct Verification {
     verify_token: Option<String>,
     #[serde(rename = "hub.challenge")]
     challenge: Option<String>,
-}
-
-/// What the kind is given.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Args<'a> {
-    tenant_id: &'a str,
-    channel: &'a str,
-    message: &'a Value,
 }
 
 /// Meta verifies that this is the tenant's webhook.
@@ -187,15 +176,13 @@ impl Webhooks {
         message: &Value,
         context: &RequestContext,
     ) -> Result<NewJob, Problem> {
-        let args = Json::encode(&Args {
-            tenant_id: tenant,
+        let inbound = Inbound {
+            tenant,
             channel: channel.as_str(),
             message,
-        })
-        .map_err(|error| Problem::invalid_field("message", error.to_string()))?;
-        let mut job = self.client.prepare_raw(KIND, args)?;
-        job.correlation_id = Some(context.correlation_id.clone());
-        job.trace_parent.clone_from(&context.trace_parent);
-        Ok(job)
+            correlation_id: Some(&context.correlation_id),
+            trace_parent: context.trace_parent.as_deref(),
+        };
+        Ok(inbound.job(&self.client)?)
     }
 }

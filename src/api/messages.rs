@@ -16,9 +16,8 @@ use super::jobs::{EnqueuedJob, answered};
 use super::observe::RequestContext;
 use super::schema::{Guarded, WithBody};
 use super::{ApiState, Problem};
+use crate::ingress::Inbound;
 
-/// The kind that answers messages. Its args are [`MessageArgs`].
-const KIND: &str = "process_message";
 /// The type of the platform's envelope around an inbound message.
 const RECEIVED: &str = "message.received";
 
@@ -50,15 +49,14 @@ enum Channel {
     Webchat,
 }
 
-/// What the kind is given.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct MessageArgs<'a> {
-    tenant_id: &'a str,
-    channel: Channel,
-    message: &'a Json,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    correlation_id: Option<&'a str>,
+impl Channel {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Whatsapp => "whatsapp",
+            Self::Messenger => "messenger",
+            Self::Webchat => "webchat",
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -101,18 +99,15 @@ async fn create(
     if size > limit {
         return Err(Problem::args_too_large("message", size, limit));
     }
-    let args = Json::encode(&MessageArgs {
-        tenant_id: &request.tenant_id,
-        channel: request.channel,
+    let correlation_id = request.correlation_id.unwrap_or(context.correlation_id);
+    let inbound = Inbound {
+        tenant: &request.tenant_id,
+        channel: request.channel.as_str(),
         message: &request.message,
-        correlation_id: request.correlation_id.as_deref(),
-    })
-    .map_err(|error| Problem::invalid_field("message", error.to_string()))?;
-
-    let mut job = state.client.prepare_raw(KIND, args).map_err(named)?;
-    job.tenant_id.get_or_insert(request.tenant_id);
-    job.correlation_id = request.correlation_id.or(Some(context.correlation_id));
-    job.trace_parent = context.trace_parent;
+        correlation_id: Some(&correlation_id),
+        trace_parent: context.trace_parent.as_deref(),
+    };
+    let mut job = inbound.job(&state.client).map_err(named)?;
     let keyed = once.is_some();
     job.idempotency = once.map(Once::whole);
     let answer = state.client.insert(job).await.map_err(named)?;

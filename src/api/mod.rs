@@ -20,6 +20,7 @@ mod openapi;
 mod pauses;
 mod policies;
 pub mod problem;
+mod quarantine;
 mod query;
 mod queues;
 mod schedules;
@@ -48,6 +49,7 @@ use problem::Problem;
 
 pub use auth::NoAdminKey;
 pub use integrations::Doors;
+pub use quarantine::Quarantine;
 
 /// Schedules so far behind are told to be late, unless other is said.
 const LATE: Duration = Duration::from_mins(1);
@@ -79,6 +81,7 @@ pub struct SecurityOptions {
 pub struct ApiState {
     client: Client,
     doors: Option<Doors>,
+    quarantine: Option<Quarantine>,
     key: AdminKey,
     metrics: PrometheusHandle,
     health: Arc<Health>,
@@ -99,6 +102,7 @@ impl ApiState {
             health: Arc::new(Health::new(client.clone(), LATE)),
             client,
             doors: None,
+            quarantine: None,
             metrics,
             request_timeout: Duration::from_millis(server.request_timeout_ms),
             body_limit: server.request_body_limit_bytes,
@@ -111,6 +115,13 @@ impl ApiState {
     #[must_use]
     pub fn with_late_after(mut self, late_after: Duration) -> Self {
         self.health = Arc::new(Health::new(self.client.clone(), late_after));
+        self
+    }
+
+    /// Also looks after messages that could not become jobs.
+    #[must_use]
+    pub fn with_quarantine(mut self, quarantine: Quarantine) -> Self {
+        self.quarantine = Some(quarantine);
         self
     }
 
@@ -128,6 +139,7 @@ pub fn app(state: ApiState) -> Router {
         .merge(jobs::router())
         .merge(flows::router())
         .merge(messages::router())
+        .merge(quarantine::router())
         .merge(queues::router())
         .merge(schedules::router())
         .merge(policies::router())

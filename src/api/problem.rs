@@ -3,6 +3,8 @@
 //! `type` is stable: programs may match on it. No answer repeats what the request carried, beyond
 //! the names of fields: bodies hold messages of people.
 
+mod quarantine;
+
 use std::fmt::Display;
 
 use axum::http::{HeaderValue, StatusCode, header};

@@ -50,6 +50,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// What the path names by a UUID.
+#[derive(Debug)]
+pub(super) struct UuidOfPath(pub(super) uuid::Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for UuidOfPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(id) = Path::<uuid::Uuid>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::invalid_parameter("id", "is not a UUID"))?;
+        Ok(Self(id))
+    }
+}
+
 /// On whose behalf.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -22,7 +22,9 @@ mod migrate;
 mod pause;
 mod policy;
 mod printer;
+mod quarantine;
 mod queues;
+mod rabbitmq;
 mod requeue;
 mod rerun;
 mod schedules;
@@ -108,6 +110,12 @@ pub enum Command {
     Policy(policy::Action),
     /// Show how each queue stands
     Queues,
+    /// Look after messages from the broker that could not become jobs
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
+    /// Bring back what the platform's own worker left behind in RabbitMQ
+    #[command(subcommand)]
+    Rabbitmq(rabbitmq::Command),
     /// Look after jobs that wait for other jobs
     #[command(subcommand)]
     Flows(flows::Command),
@@ -191,6 +199,10 @@ async fn dispatch(
         Command::Queues => queues::run(&client, printer).await,
         Command::Keys(command) => keys::run(&client, command, printer).await,
         Command::Flows(command) => flows::run(&client, command, printer).await,
+        Command::Quarantine(command) => quarantine::run(&database, &client, command, printer).await,
+        Command::Rabbitmq(command) => {
+            rabbitmq::run(&config, &database, &client, command, printer).await
+        }
         Command::Signal(args) => signal::run(&client, args, printer).await,
         Command::Schedules(command) => schedules::run(&client, command, printer).await,
         Command::Import(command) => import::run(&client, command, printer).await,

@@ -13,7 +13,7 @@ const PREFIX: &str = "METACHAT_JOBS";
 const FILE_VARIABLE: &str = "METACHAT_JOBS_CONFIG";
 
 /// The names the platform has used for years, and the keys they mean.
-const PLATFORM_NAMES: [(&str, &str); 13] = [
+const PLATFORM_NAMES: &[(&str, &str)] = &[
     ("DATABASE_URL", "database.url"),
     ("LOG_LEVEL", "log.level"),
     ("ENABLE_CONFIDENCE_ESCALATION", "messages.escalation"),
@@ -27,6 +27,10 @@ const PLATFORM_NAMES: [(&str, &str); 13] = [
     ("SECRET_ENCRYPTION_KEY", "channels.secret_encryption_key"),
     ("WHATSAPP_VERIFY_TOKEN", "channels.whatsapp_verify_token"),
     ("MESSENGER_VERIFY_TOKEN", "channels.messenger_verify_token"),
+    ("RABBITMQ_URL", "rabbitmq.url"),
+    ("RABBITMQ_EXCHANGE", "rabbitmq.exchange"),
+    ("RABBITMQ_RECONNECT_DELAY_MS", "rabbitmq.reconnect_max_ms"),
+    ("REDIS_URL", "redis.url"),
 ];
 
 /// What the `config` crate calls it.
@@ -94,7 +98,7 @@ fn file(sources: &Sources) -> Result<Layer, Error> {
 
 fn platform_names(environment: &BTreeMap<String, String>) -> Result<Layer, Error> {
     let mut layer = config::Config::builder();
-    for (name, key) in PLATFORM_NAMES {
+    for &(name, key) in PLATFORM_NAMES {
         if let Some(value) = environment.get(name).filter(|value| !value.is_empty()) {
             let value = Value::new(Some(&name.to_owned()), value.clone());
             layer = layer

@@ -5,6 +5,7 @@
 
 mod error;
 mod layers;
+mod rabbitmq;
 mod sealing;
 mod settings;
 mod unknown;
@@ -27,6 +28,7 @@ use crate::services::models::ModelOptions;
 use crate::telemetry::LogOptions;
 
 pub use error::Error;
+pub use rabbitmq::{RabbitmqOptions, RedisOptions};
 pub use settings::Setting;
 
 /// Every setting of the program. `Debug` shows no secret.
@@ -52,6 +54,10 @@ pub struct Config {
     pub channels: ChannelOptions,
     /// How messages are answered.
     pub messages: MessageOptions,
+    /// The broker, and what is taken in from it.
+    pub rabbitmq: RabbitmqOptions,
+    /// The platform's Redis.
+    pub redis: RedisOptions,
     /// Which models answer and embed.
     pub models: ModelOptions,
     /// Where documents' files are, and what they may cost.

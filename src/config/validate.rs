@@ -53,6 +53,8 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     admin_key(config)?;
     database_url(config)?;
     engine(config)?;
+    config.rabbitmq.check()?;
+    config.redis.check()?;
     config
         .sealing
         .ring()

@@ -2,4 +2,8 @@
 //!
 //! A message is taken in once it is durable as a job, and only then is whoever brought it told so.
 
+mod inbound;
 pub mod meta;
+pub mod rabbitmq;
+
+pub use inbound::Inbound;

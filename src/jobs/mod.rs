@@ -17,6 +17,7 @@ mod normalized;
 mod process_message;
 mod prune_embeddings;
 mod prune_message_metrics;
+mod publish_event;
 mod retrieval;
 pub mod schedules;
 
@@ -26,10 +27,12 @@ use windlass::Registry;
 
 use crate::platform::Platform;
 use crate::records::Records;
+use crate::services::broker::Broker;
 use crate::services::chunking::Chunker;
 use crate::services::documents::Documents;
 use crate::services::events::Events;
 use crate::services::models::Models;
+use crate::services::socketio::SocketIo;
 
 pub use adopt_documents::AdoptDocuments;
 pub use aggregate_analytics::AggregateAnalytics;
@@ -42,6 +45,7 @@ pub use normalized::{MessageKind, NormalizedMessage};
 pub use process_message::ProcessMessage;
 pub use prune_embeddings::PruneEmbeddings;
 pub use prune_message_metrics::PruneMessageMetrics;
+pub use publish_event::{PlatformEvent, PublishEvent, announce};
 
 /// What jobs work with.
 #[derive(Debug, Clone)]
@@ -60,6 +64,10 @@ pub struct Services {
     pub records: Records,
     /// Reads documents.
     pub documents: Documents,
+    /// The platform's RabbitMQ, if it is to be used.
+    pub broker: Option<Broker>,
+    /// The platform's web sockets, if they can be reached.
+    pub socket_io: Option<SocketIo>,
 }
 
 /// Every kind of job there is.
@@ -74,4 +82,5 @@ pub fn registry(services: Services) -> Registry<Services> {
         .register::<AggregateTenant>()
         .register::<PruneMessageMetrics>()
         .register::<MaintainPartitions>()
+        .register::<PublishEvent>()
 }

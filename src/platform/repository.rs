@@ -48,6 +48,7 @@ pub(super) trait Repository: Analytics + Intake + Upkeep + fmt::Debug + Send + S
     async fn channel_secret(&self, tenant: &str, channel: &str)
     -> Result<Option<SecretRow>, Error>;
     async fn open_channels(&self) -> Result<Vec<OpenChannelRow>, Error>;
+    async fn open_channels_of(&self, tenant: &str) -> Result<Vec<OpenChannelRow>, Error>;
 
     /// Makes it under `id`, or updates the one there is.
     async fn upsert_conversation(

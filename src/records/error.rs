@@ -13,6 +13,9 @@ pub enum Error {
     /// The connections are of a kind of database this room has no statements for.
     #[error("this kind of database is not known here")]
     UnknownDialect,
+    /// The transaction is one of another kind of database.
+    #[error("the transaction is one of another database")]
+    ForeignTransaction,
 }
 
 impl From<sqlx::Error> for Error {

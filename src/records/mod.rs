@@ -7,12 +7,14 @@
 mod embeddings;
 mod error;
 mod postgres;
+mod quarantine;
 mod sqlite;
 
 use windlass::db::Db;
 
 pub use embeddings::{ContentHash, EmbeddingsOf};
 pub use error::Error;
+pub use quarantine::{NewQuarantined, QuarantineFilter, Quarantined};
 
 /// The product's own tables in one database. Clones share it.
 #[derive(Debug, Clone)]

@@ -5,6 +5,7 @@
 //! jobs wait instead of failing one by one, and it gets no more at once than it bears. Nothing here knows a job, a tenant's row or an HTTP route.
 
 mod breaker;
+pub mod broker;
 pub mod chunking;
 pub mod documents;
 mod error;
@@ -16,5 +17,6 @@ mod http;
 pub mod language;
 mod limit;
 pub mod models;
+pub mod socketio;
 
 pub use error::Error;

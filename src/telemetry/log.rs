@@ -86,9 +86,12 @@ pub fn level_filter(level: &str) -> Result<EnvFilter, InvalidLevel> {
     if !directives.split(',').all(known) {
         return Err(InvalidLevel);
     }
-    // Libraries that repeat what the engine tells once. Directives that name them come after and win.
+    // Libraries that repeat what the engine tells once. Directives that name them come after and win;
+    // but lapin, which shows the bodies of messages that come back to it, is silent whatever they say.
     EnvFilter::builder()
-        .parse(format!("sqlx=error,apalis_core=warn,{directives}"))
+        .parse(format!(
+            "sqlx=error,apalis_core=warn,{directives},lapin=off,lapin::returned_messages=off"
+        ))
         .map_err(|_| InvalidLevel)
 }
 

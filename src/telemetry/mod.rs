@@ -5,12 +5,15 @@
 //! secrets never get here.
 
 pub mod analytics;
+pub mod broker;
 pub mod documents;
 pub mod http;
 mod log;
 pub mod messages;
 mod metrics;
 pub mod models;
+mod outage;
 
 pub use log::{InvalidLevel, LogFormat, LogOptions, init, level_filter, subscriber};
 pub use metrics::{install, recorder, upkeep};
+pub use outage::Outage;

@@ -225,7 +225,7 @@ impl Drop for Server {
     clippy::disallowed_methods,
     reason = "tests have no config to read it from"
 )]
-fn var(name: &str) -> String {
+pub(crate) fn var(name: &str) -> String {
     std::env::var(name)
         .unwrap_or_else(|_| panic!("{name} is not set: run scripts/services up, eval its env"))
 }

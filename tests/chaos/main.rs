@@ -5,7 +5,10 @@
 
 mod database;
 mod kills;
+mod messages;
 mod model;
 mod outage;
 mod process;
+mod publisher;
+mod rabbitmq;
 mod zombie;

@@ -5,6 +5,7 @@ mod api;
 mod cli;
 mod config;
 mod import;
+mod ingress;
 mod jobs;
 mod lines;
 mod log;

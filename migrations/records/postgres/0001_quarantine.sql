@@ -11,4 +11,6 @@ create table jobs.quarantine (
     taken_at timestamptz not null default now()
 );
 
-create index quarantine_by_tenant on jobs.quarantine (tenant, id);
+create index quarantine_by_time on jobs.quarantine (taken_at, id);
+
+create index quarantine_by_tenant on jobs.quarantine (tenant, taken_at, id);

@@ -11,4 +11,6 @@ create table quarantine (
     taken_at integer not null default (cast(round(unixepoch('subsec') * 1000) as integer))
 ) strict;
 
-create index quarantine_by_tenant on quarantine (tenant, id);
+create index quarantine_by_time on quarantine (taken_at, id);
+
+create index quarantine_by_tenant on quarantine (tenant, taken_at, id);

@@ -89,7 +89,8 @@ pub(crate) async fn serve(
         metrics,
     )?
     .with_late_after(Duration::from_millis(config.engine.schedules_late_ms))
-    .with_doors(compose::doors(config, &parts.services));
+    .with_doors(compose::doors(config, &parts.services))
+    .with_quarantine(compose::quarantine(&parts.database, &parts.services));
     let app = match role {
         Role::All | Role::Api => api::app(state),
         Role::Worker | Role::Scheduler => api::probes(state),
@@ -108,6 +109,16 @@ pub(crate) async fn serve(
         let (engine, stop) = (parts.engine(config, role)?, stop.clone());
         tasks.spawn(async move {
             engine.run(stop).await;
+            Ok(())
+        });
+    }
+    if matches!(role, Role::All | Role::Worker)
+        && let Some(intake) =
+            compose::intake(config, &parts.database, &parts.services, &parts.client)
+    {
+        let stop = stop.clone();
+        tasks.spawn(async move {
+            intake.run(stop).await;
             Ok(())
         });
     }

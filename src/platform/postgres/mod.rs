@@ -15,6 +15,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use windlass::Timestamp;
 use windlass::db::{self, Tx};
 
+use super::analytics::Analytics as _;
 use super::conversations::{Message, NewConversation};
 use super::documents::{NewChunkRow, NewDocumentRow};
 use super::metrics::MessageMetric;
@@ -153,9 +154,29 @@ impl Repository for PostgresRepository {
     }
 
     async fn open_channels(&self) -> Result<Vec<OpenChannelRow>, Error> {
-        Ok(sqlx::query_as(sql::OPEN_CHANNELS)
-            .fetch_all(self.db.pool())
-            .await?)
+        let pool = self.db.pool();
+        if !sqlx::query_scalar(sql::ROW_SECURITY)
+            .fetch_one(pool)
+            .await?
+        {
+            let query = sqlx::query_as(sql::OPEN_CHANNELS).bind(None::<&str>);
+            return Ok(query.fetch_all(pool).await?);
+        }
+        let mut open = Vec::new();
+        for tenant in self.known_tenants().await? {
+            open.extend(self.open_channels_of(&tenant.id).await?);
+        }
+        Ok(open)
+    }
+
+    async fn open_channels_of(&self, tenant: &str) -> Result<Vec<OpenChannelRow>, Error> {
+        let mut tx = self.reading(tenant).await?;
+        let rows = sqlx::query_as(sql::OPEN_CHANNELS)
+            .bind(Some(tenant))
+            .fetch_all(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(rows)
     }
 
     async fn upsert_conversation(

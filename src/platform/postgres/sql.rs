@@ -51,6 +51,7 @@ statements! {
     PRUNE_METRICS = "prune_metrics";
     RECORD_MESSAGE = "record_message";
     REPLACE_CONTENT = "replace_content";
+    ROW_SECURITY = "row_security";
     SEARCH_WIDTH = "search_width";
     RUNTIME = "runtime";
     SET_CONVERSATION_STATUS = "set_conversation_status";

@@ -125,6 +125,14 @@ impl Repository for SqliteRepository {
 
     async fn open_channels(&self) -> Result<Vec<OpenChannelRow>, Error> {
         Ok(sqlx::query_as(sql::OPEN_CHANNELS)
+            .bind(None::<&str>)
+            .fetch_all(self.readers())
+            .await?)
+    }
+
+    async fn open_channels_of(&self, tenant: &str) -> Result<Vec<OpenChannelRow>, Error> {
+        Ok(sqlx::query_as(sql::OPEN_CHANNELS)
+            .bind(Some(tenant))
             .fetch_all(self.readers())
             .await?)
     }

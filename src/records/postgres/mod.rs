@@ -1,10 +1,12 @@
 //! The product's own tables in PostgreSQL.
 
 pub(super) mod embeddings;
+pub(super) mod quarantine;
 mod sql;
 
-use sqlx::PgPool;
 use sqlx::migrate::Migrator;
+use sqlx::{PgConnection, PgPool};
+use windlass::db::Tx;
 
 use super::Error;
 
@@ -15,6 +17,10 @@ pub(super) async fn prepare(pool: &PgPool) -> Result<(), Error> {
     migrator().run_direct(None, &mut *tx, false).await?;
     tx.commit().await?;
     Ok(())
+}
+
+fn of(tx: &mut Tx) -> Result<&mut PgConnection, Error> {
+    tx.postgres().ok_or(Error::ForeignTransaction)
 }
 
 fn migrator() -> Migrator {

@@ -1,10 +1,12 @@
 //! The product's own tables in SQLite.
 
 pub(super) mod embeddings;
+pub(super) mod quarantine;
 mod sql;
 
+use sqlx::SqliteConnection;
 use sqlx::migrate::Migrator;
-use windlass::db::Sqlite;
+use windlass::db::{Sqlite, Tx};
 
 use super::Error;
 
@@ -14,6 +16,10 @@ pub(super) async fn prepare(db: &Sqlite) -> Result<(), Error> {
     migrator().run_direct(None, &mut *tx, false).await?;
     tx.commit().await?;
     Ok(())
+}
+
+fn of(tx: &mut Tx) -> Result<&mut SqliteConnection, Error> {
+    tx.sqlite().ok_or(Error::ForeignTransaction)
 }
 
 fn migrator() -> Migrator {

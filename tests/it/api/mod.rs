@@ -143,7 +143,7 @@ impl Api {
         Self::of(client, request_timeout, |state| state)
     }
 
-    fn of(
+    pub(crate) fn of(
         client: Client,
         request_timeout: Duration,
         change: impl FnOnce(ApiState) -> ApiState,

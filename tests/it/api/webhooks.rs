@@ -51,6 +51,8 @@ async fn api(platform: Platform, whatsapp: Value, messenger: Value) -> Api {
         documents: Documents::new(&DocumentOptions::default()),
         messages: Arc::default(),
         chunker: Arc::new(Chunker::new(ChunkOptions::default()).unwrap()),
+        broker: None,
+        socket_io: None,
     };
     let kinds = jobs::registry(services).catalogue();
     let client = Client::new(Arc::new(MemoryStore::default())).with_catalogue(kinds);

@@ -1,7 +1,7 @@
 //! `jobctl import apalis`: nothing lost, nothing doubled, however often it breaks off.
 
 mod postgres;
-mod redis;
+pub(crate) mod redis;
 mod resume;
 mod sqlite;
 

@@ -14,7 +14,7 @@ use super::{Here, Mail, mail};
     clippy::disallowed_methods,
     reason = "tests are told where their server is"
 )]
-pub(super) fn server() -> String {
+pub(crate) fn server() -> String {
     std::env::var("TEST_REDIS_URL")
         .expect("TEST_REDIS_URL is not set: run eval \"$(scripts/services env)\"")
 }

@@ -104,6 +104,8 @@ impl Rig {
             documents: Documents::new(&documents),
             messages: Arc::new(setup.messages),
             chunker: Arc::new(Chunker::new(ChunkOptions::default()).unwrap()),
+            broker: None,
+            socket_io: None,
         };
         let options = EngineOptions {
             queues: [

@@ -1,0 +1,215 @@
+//! Messages from the broker that could not become jobs.
+
+use clap::value_parser;
+use serde::Serialize;
+use uuid::Uuid;
+use windlass::model::Enqueued;
+use windlass::{Client, JobId};
+
+use super::printer::table;
+use super::{Exit, Failure, Printer};
+use crate::compose::Database;
+use crate::ingress::rabbitmq::{NotReplayed, replay};
+use crate::records::{self, QuarantineFilter, Quarantined};
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// List messages, newest first
+    List {
+        /// Of this tenant
+        #[arg(long)]
+        tenant: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=500))]
+        limit: u32,
+        /// Only messages older than this one: what the page before called next
+        #[arg(long, value_name = "ID")]
+        after: Option<Uuid>,
+    },
+    /// Show a message, and what is wrong with it
+    Show {
+        /// Which
+        id: Uuid,
+        /// Show its body too, which may hold what people wrote
+        #[arg(long)]
+        body: bool,
+    },
+    /// Make a message the job that it could not be, now that the cause is gone
+    Replay {
+        /// Which
+        id: Uuid,
+    },
+    /// Delete a message for good
+    Discard {
+        /// Which
+        id: Uuid,
+    },
+}
+
+#[derive(Serialize)]
+struct Sheet {
+    id: Uuid,
+    tenant_id: Option<String>,
+    source: String,
+    reason: String,
+    body_bytes: u64,
+    taken_at: String,
+    headers: serde_json::Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Page {
+    messages: Vec<Sheet>,
+    next: Option<Uuid>,
+}
+
+#[derive(Serialize)]
+struct Replayed {
+    job_id: JobId,
+    duplicate: bool,
+}
+
+#[derive(Serialize)]
+struct Discarded {
+    id: Uuid,
+}
+
+pub(super) async fn run(
+    database: &Database,
+    client: &Client,
+    command: Command,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let records = &database.records;
+    match command {
+        Command::List {
+            tenant,
+            limit,
+            after,
+        } => {
+            let filter = QuarantineFilter {
+                tenant,
+                before: after,
+                // One more than asked for tells whether there is a next page.
+                limit: limit + 1,
+            };
+            let kept = records.list_quarantined(&filter).await?;
+            list(kept, limit as usize, printer)
+        }
+        Command::Show { id, body } => {
+            let kept = records.quarantined(id).await?.ok_or_else(|| none(id))?;
+            let shown = body.then(|| String::from_utf8_lossy(&kept.body).into_owned());
+            let sheet = Sheet {
+                body: shown,
+                ..Sheet::from(kept)
+            };
+            printer.data(&sheet, Sheet::text)?;
+            Ok(())
+        }
+        Command::Replay { id } => {
+            let enqueued = replay(client, &database.platform, records, id).await;
+            let enqueued = enqueued.map_err(|error| not_replayed(id, error))?;
+            let replayed = Replayed {
+                job_id: enqueued.id(),
+                duplicate: !matches!(enqueued, Enqueued::Inserted(_)),
+            };
+            printer.data(&replayed, |replayed| format!("{}\n", replayed.job_id))?;
+            if replayed.duplicate {
+                printer.talk("it had been taken in before: this job stands for it already");
+            }
+            Ok(())
+        }
+        Command::Discard { id } => {
+            if !records.discard_quarantined(id).await? {
+                return Err(none(id));
+            }
+            printer.data(&Discarded { id }, |_| format!("{id} discarded\n"))?;
+            Ok(())
+        }
+    }
+}
+
+fn list(mut kept: Vec<Quarantined>, limit: usize, printer: &mut Printer) -> Result<(), Failure> {
+    let more = kept.len() > limit;
+    kept.truncate(limit);
+    let page = Page {
+        next: kept.last().filter(|_| more).map(|kept| kept.id),
+        messages: kept.into_iter().map(Sheet::from).collect(),
+    };
+    printer.data(&page, |page| {
+        let rows: Vec<[String; 4]> = page.messages.iter().map(Sheet::row).collect();
+        table(["ID", "SET ASIDE", "QUEUE", "REASON"], &rows)
+    })?;
+    if let Some(next) = page.next {
+        printer.talk(&format!("there are more: --after {next}"));
+    }
+    Ok(())
+}
+
+fn none(id: Uuid) -> Failure {
+    let message =
+        format!("nothing with the id {id} is in quarantine: see `jobctl quarantine list`");
+    Failure::new(Exit::NotFound, message)
+}
+
+fn not_replayed(id: Uuid, error: NotReplayed) -> Failure {
+    match error {
+        NotReplayed::NotFound => none(id),
+        NotReplayed::Enqueue(error) => error.into(),
+        other => Failure::new(Exit::Failed, format!("{other}; it stays in quarantine")),
+    }
+}
+
+impl From<records::Error> for Failure {
+    fn from(error: records::Error) -> Self {
+        Self::new(
+            Exit::Failed,
+            format!("{error}: `jobctl doctor` may tell why"),
+        )
+    }
+}
+
+impl From<Quarantined> for Sheet {
+    fn from(kept: Quarantined) -> Self {
+        Self {
+            id: kept.id,
+            tenant_id: kept.tenant,
+            source: kept.source,
+            reason: kept.reason,
+            body_bytes: kept.body_bytes,
+            taken_at: kept.taken_at.to_string(),
+            headers: kept.headers,
+            body: None,
+        }
+    }
+}
+
+impl Sheet {
+    fn row(&self) -> [String; 4] {
+        [
+            self.id.to_string(),
+            self.taken_at.clone(),
+            self.source.clone(),
+            self.reason.clone(),
+        ]
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!(
+            "{}\n  tenant     {}\n  queue      {}\n  reason     {}\n  set aside  {}\n  bytes      {}\n  headers    {}\n",
+            self.id,
+            self.tenant_id.as_deref().unwrap_or("-"),
+            self.source,
+            self.reason,
+            self.taken_at,
+            self.body_bytes,
+            self.headers,
+        );
+        if let Some(body) = &self.body {
+            text.extend(["\n", body, "\n"]);
+        }
+        text
+    }
+}

@@ -1,0 +1,84 @@
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::types::chrono::{DateTime, Utc};
+use uuid::Uuid;
+use windlass::Timestamp;
+use windlass::db::{Postgres, Tx};
+
+use super::{of, sql};
+use crate::records::{Error, NewQuarantined, QuarantineFilter, Quarantined};
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: Uuid,
+    tenant: Option<String>,
+    source: String,
+    reason: String,
+    headers: Json<Value>,
+    body: Vec<u8>,
+    body_bytes: i64,
+    taken_at: DateTime<Utc>,
+}
+
+pub(in crate::records) async fn insert(
+    db: &Postgres,
+    id: Uuid,
+    new: &NewQuarantined,
+    headers: &Value,
+) -> Result<(), Error> {
+    sqlx::query(sql::INSERT_QUARANTINED)
+        .bind(id)
+        .bind(&new.tenant)
+        .bind(&new.source)
+        .bind(&new.reason)
+        .bind(headers)
+        .bind(&new.body)
+        .bind(i64::try_from(new.body_bytes).unwrap_or(i64::MAX))
+        .execute(db.pool())
+        .await?;
+    Ok(())
+}
+
+pub(in crate::records) async fn get(db: &Postgres, id: Uuid) -> Result<Option<Quarantined>, Error> {
+    let row: Option<Row> = sqlx::query_as(sql::QUARANTINED)
+        .bind(id)
+        .fetch_optional(db.pool())
+        .await?;
+    Ok(row.map(Quarantined::from))
+}
+
+pub(in crate::records) async fn list(
+    db: &Postgres,
+    filter: &QuarantineFilter,
+) -> Result<Vec<Quarantined>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(sql::LIST_QUARANTINED)
+        .bind(&filter.tenant)
+        .bind(filter.before)
+        .bind(i64::from(filter.limit))
+        .fetch_all(db.pool())
+        .await?;
+    Ok(rows.into_iter().map(Quarantined::from).collect())
+}
+
+pub(in crate::records) async fn delete(tx: &mut Tx, id: Uuid) -> Result<bool, Error> {
+    let done = sqlx::query(sql::DELETE_QUARANTINED)
+        .bind(id)
+        .execute(of(tx)?)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+impl From<Row> for Quarantined {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            tenant: row.tenant,
+            source: row.source,
+            reason: row.reason,
+            headers: row.headers.0,
+            body: row.body,
+            body_bytes: row.body_bytes.unsigned_abs(),
+            taken_at: Timestamp::from_datetime(row.taken_at),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+-- Takes a message out of quarantine. Called when it is replayed or discarded.
+delete from jobs.quarantine
+where id = $1

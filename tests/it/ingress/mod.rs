@@ -1,0 +1,9 @@
+//! Messages by RabbitMQ: a real one, whose queues are published to as the platform's API does.
+
+mod desk;
+mod faults;
+mod intake;
+mod outages;
+mod proxy;
+mod publishing;
+mod rig;
