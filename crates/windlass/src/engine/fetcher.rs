@@ -25,7 +25,7 @@ const AHEAD: Duration = Duration::from_millis(40);
 const AHEAD_GOVERNED: Duration = Duration::from_millis(10);
 /// From so many jobs a second on, of a claim's length so many times: workers are not to wait for claims.
 const FAST: f64 = 10_000.0;
-const CLAIMS_AHEAD: u32 = 4;
+const CLAIMS_AHEAD: u32 = 3;
 /// The shortest wait after a claim from which a limit held something back: hints of more that it will
 /// hold back must not become claims, each in vain.
 const HELD_BACK: Duration = Duration::from_millis(10);

@@ -152,7 +152,7 @@ const SETTLES: Duration = Duration::from_secs(10);
 /// How often running jobs are looked for that others claimed so.
 const SETTLED: Duration = Duration::from_secs(1);
 /// How often a busy queue is searched for jobs that are not governed but should be.
-const ADOPTS: Duration = Duration::from_millis(100);
+const ADOPTS: Duration = Duration::from_millis(250);
 
 impl Allotter {
     /// One that goes by these rules.

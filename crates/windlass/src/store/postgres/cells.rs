@@ -2,10 +2,10 @@
 //!
 //! An index that many jobs were claimed from is full of dead entries until vacuum comes, and a search
 //! for the first job of a cell walks them all, each time. So the cells that were seen are remembered,
-//! each with the time of its first job, and are looked at from there on. What commits late or comes
-//! back to an old place is found by a *close* look, which begins a little earlier and also searches the
-//! gaps between known cells for new ones: a claim that finds too little is followed by one, and a busy
-//! queue gets one every few milliseconds. A *look back*, as rare as it is dear, begins at nothing.
+//! each with the time of its first job, and are looked at from there on. A *wide* look also searches the
+//! gaps between known cells for new ones, and a *close* one begins a little earlier, for what commits
+//! late: a claim that finds too little is followed by both, and a busy queue gets each now and then. A
+//! *look back*, as rare as it is dear, begins at nothing: it finds what came back to an old place.
 //!
 //! Pure bookkeeping: `governed.rs` talks to the database.
 
@@ -17,8 +17,10 @@ use crate::model::{Cell, Head, Timestamp};
 
 /// Most cells that are remembered; of more, each claim looks at some from the beginning.
 const MOST: usize = 256;
-/// How long a busy queue goes without a close look.
-const CLOSE: Duration = Duration::from_millis(20);
+/// How long a busy queue goes without a wide look,
+const WIDE: Duration = Duration::from_millis(20);
+/// and without a close one, which walks what was claimed just now.
+const CLOSE: Duration = Duration::from_millis(100);
 /// How long an empty cell is remembered: until vacuum has been there, as a rule.
 const EMPTY: Duration = Duration::from_mins(2);
 /// Looking back takes at most this part of the time,
@@ -33,7 +35,9 @@ const LONGEST_REST: Duration = Duration::from_secs(5);
 pub(super) struct Cells {
     /// None: there are too many, or none have been looked for yet.
     known: Option<BTreeMap<Cell, Place>>,
-    /// The last close look.
+    /// The last wide look.
+    widely: Option<Instant>,
+    /// The last close one.
     closely: Option<Instant>,
     /// Counts falls. Whoever started before one knows nothing of it and must not undo it.
     falls: u64,
@@ -57,13 +61,23 @@ pub(super) struct Start {
     /// The known cells in order, each with a time to look from; none if all are to be searched.
     pub(super) known: Option<Vec<(Cell, Timestamp)>>,
     /// Whether to look for what is not known too.
-    pub(super) closely: bool,
+    pub(super) widely: bool,
+    /// Whether the times are a little earlier than the last known jobs'.
+    closely: bool,
     falls: u64,
+}
+
+impl Start {
+    /// Whether everything there is would have been seen.
+    pub(super) const fn is_thorough(&self) -> bool {
+        self.widely && self.closely
+    }
 }
 
 impl Cells {
     pub(super) fn start(&self) -> Start {
-        let closely = self.closely.is_none_or(|last| last.elapsed() >= CLOSE);
+        let due = |last: Option<Instant>, rest| last.is_none_or(|last| last.elapsed() >= rest);
+        let closely = due(self.closely, CLOSE);
         let margin = if closely { MARGIN } else { Duration::ZERO };
         let known = self.known.as_ref().map(|known| {
             let places = known.iter();
@@ -73,6 +87,7 @@ impl Cells {
         });
         Start {
             known,
+            widely: due(self.widely, WIDE),
             closely,
             falls: self.falls,
         }
@@ -82,6 +97,7 @@ impl Cells {
     pub(super) const fn search() -> Start {
         Start {
             known: None,
+            widely: true,
             closely: true,
             falls: 0,
         }
@@ -98,11 +114,13 @@ impl Cells {
         short: bool,
     ) {
         let at = Instant::now();
-        self.closely = match self.closely {
-            _ if short => None,
-            _ if start.closely => Some(at),
-            last => last,
+        let made = |last: &mut Option<Instant>, now: bool| match now {
+            _ if short => *last = None,
+            true => *last = Some(at),
+            false => {}
         };
+        made(&mut self.widely, start.widely);
+        made(&mut self.closely, start.closely);
         if self.falls != start.falls {
             return;
         }
@@ -143,8 +161,7 @@ impl Cells {
 
     /// Forgets everything, for jobs that were given times of their own.
     pub(super) fn forget(&mut self) {
-        self.known = None;
-        self.closely = None;
+        (self.known, self.widely, self.closely) = (None, None, None);
         self.falls += 1;
     }
 
@@ -221,7 +238,7 @@ mod tests {
     fn looks_begin_at_the_first_job_that_was_seen_and_close_ones_earlier() {
         let mut cells = Cells::default();
         let first = cells.start();
-        assert!(first.known.is_none() && first.closely);
+        assert!(first.known.is_none() && first.is_thorough());
         cells.looked(
             &first,
             &[head("a", 10), head("b", 20)],
@@ -230,12 +247,12 @@ mod tests {
             false,
         );
         let next = cells.start();
-        assert!(!next.closely, "one has just been made");
+        assert!(!next.widely && !next.closely, "one has just been made");
         let from: Vec<Timestamp> = next.known.iter().flatten().map(|(_, from)| *from).collect();
         assert_eq!(from, [at(10), at(20)]);
         cells.looked(&next, &[head("a", 11)], at(1000), true, true);
         let close = cells.start();
-        assert!(close.closely, "too little was found");
+        assert!(close.is_thorough(), "too little was found");
         let from: Vec<Timestamp> = close
             .known
             .iter()

@@ -88,6 +88,16 @@ impl GovernedQueues {
         due
     }
 
+    /// Takes over which queues are governed. What was made so here may have been so for too short a
+    /// time to be among them.
+    fn heard(&self, mut names: HashSet<String>) {
+        let mut known = self.lock();
+        let claimed = known.claimed.iter();
+        let here = claimed.filter(|(_, claimed)| claimed.governed_at.is_some());
+        names.extend(here.map(|(queue, _)| queue.clone()));
+        known.names = Arc::new(names);
+    }
+
     fn forget(&self, queue: &str) {
         let mut known = self.lock();
         known.claimed.remove(queue);
@@ -150,7 +160,7 @@ impl Shared {
             let shared = Arc::clone(self);
             tokio::spawn(async move {
                 match shared.read_governed_names().await {
-                    Ok(names) => shared.governed.lock().names = Arc::new(names),
+                    Ok(names) => shared.governed.heard(names),
                     Err(error) => {
                         tracing::debug!(%error, "cannot tell which queues are governed; trying again");
                     }
@@ -320,7 +330,7 @@ async fn governed(
     }
     let granted = Granted {
         jobs: ended.jobs,
-        more: more || stragglers || (short && !start.closely),
+        more: more || stragglers || (short && !start.is_thorough()),
         again_in,
         held_by: ended.held_by,
         buckets: ended.buckets,

@@ -42,7 +42,7 @@ pub(super) async fn look(
 ) -> Result<Looked, Error> {
     if let Some(known) = &start.known {
         let mut wide = count(connection, queue, known, now, depth).await?;
-        if start.closely {
+        if start.widely {
             let new = between(connection, queue, known).await?;
             wide.extend(count(connection, queue, &new, now, depth).await?);
         }
