@@ -46,6 +46,7 @@ pub use process_message::ProcessMessage;
 pub use prune_embeddings::PruneEmbeddings;
 pub use prune_message_metrics::PruneMessageMetrics;
 pub use publish_event::{PlatformEvent, PublishEvent, announce};
+pub use retrieval::{Found, retrieve};
 
 /// What jobs work with.
 #[derive(Debug, Clone)]

@@ -25,6 +25,7 @@ mod secrets;
 mod settings;
 mod sqlite;
 mod tenants;
+mod terms;
 mod text;
 mod upkeep;
 

@@ -15,6 +15,7 @@ use super::rows::{
     TenantRow,
 };
 use super::schema::Prepared;
+use super::terms::Terms;
 use super::upkeep::Upkeep;
 use super::{ChannelType, Error};
 
@@ -175,11 +176,6 @@ pub(super) trait Repository: Analytics + Intake + Upkeep + fmt::Debug + Send + S
     ) -> Result<bool, Error>;
 
     async fn nearest(&self, tenant: &str, query: &[f32], top_k: u32) -> Result<Vec<HitRow>, Error>;
-    /// Chunks that hold any of the words, which are letters and digits only.
-    async fn keyword(
-        &self,
-        tenant: &str,
-        words: &[String],
-        top_k: u32,
-    ) -> Result<Vec<HitRow>, Error>;
+    /// Chunks that hold any of the terms; the score is the part of their weight, 0 to 1.
+    async fn keyword(&self, tenant: &str, terms: &Terms, top_k: u32) -> Result<Vec<HitRow>, Error>;
 }

@@ -1,13 +1,14 @@
 use serde_json::Value;
 
 use super::rows::HitRow;
+use super::terms::Terms;
 use super::{Error, Platform, Private};
 
 /// How many numbers an embedding has: what the platform's column holds.
 pub const EMBEDDING_DIMENSIONS: usize = 1024;
 
-/// The most words of a question that are searched for.
-const MAX_WORDS: usize = 32;
+/// The most chunks of a tenant that are read word by word where no index knows their words.
+pub(super) const SCANNED: u32 = 20_000;
 
 /// A chunk that was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +26,8 @@ pub struct Hit {
     /// `charStart`, `charEnd`, `heading` and the like.
     pub metadata: Private<Value>,
     /// How good it is, more is better. From [`Platform::nearest`] the cosine similarity, -1 to 1;
-    /// from [`Platform::keyword`] a rank that only compares hits of one search.
+    /// from [`Platform::keyword`] how much of the question the chunk holds, 0 to 1, where rare words
+    /// count more.
     pub score: f64,
 }
 
@@ -50,11 +52,11 @@ impl Platform {
 
     /// The `top_k` chunks of ready documents that best match any word of a question, in any language.
     pub async fn keyword(&self, tenant: &str, query: &str, top_k: u32) -> Result<Vec<Hit>, Error> {
-        let words = words(query);
-        if words.is_empty() {
+        let terms = Terms::of(query);
+        if terms.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.repository.keyword(tenant, &words, top_k).await?;
+        let rows = self.repository.keyword(tenant, &terms, top_k).await?;
         Ok(rows.into_iter().map(Hit::from).collect())
     }
 }
@@ -76,25 +78,6 @@ pub(super) fn check_embedding(embedding: &[f32]) -> Result<(), Error> {
     Err(Error::Invalid { problem })
 }
 
-/// The words of a question, each once. Letters and digits only: whatever the query languages of the
-/// databases give a meaning to is gone.
-fn words(query: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    for word in query
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-    {
-        let word = word.to_lowercase();
-        if !words.contains(&word) {
-            words.push(word);
-        }
-        if words.len() == MAX_WORDS {
-            break;
-        }
-    }
-    words
-}
-
 impl From<HitRow> for Hit {
     fn from(row: HitRow) -> Self {
         Self {
@@ -112,15 +95,6 @@ impl From<HitRow> for Hit {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_hold_nothing_a_query_language_knows() {
-        assert_eq!(
-            words("What's the *price*, \"Größe\" & 'price' | a:b? OR 価格!"),
-            ["what", "s", "the", "price", "größe", "a", "b", "or", "価格"]
-        );
-        assert!(words(" ?!\u{0} ").is_empty());
-    }
 
     #[test]
     fn an_embedding_of_the_wrong_shape_is_refused() {

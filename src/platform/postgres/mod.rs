@@ -3,6 +3,7 @@
 mod analytics;
 mod intake;
 mod schema;
+mod search;
 mod sql;
 mod upkeep;
 
@@ -25,6 +26,7 @@ use super::rows::{
     TenantRow, duration_millis, millis,
 };
 use super::schema::Prepared;
+use super::terms::Terms;
 use super::{ChannelType, Error};
 
 /// Chunks sent in one statement: about 4 MB of embeddings.
@@ -509,49 +511,11 @@ impl Repository for PostgresRepository {
         Ok(done.rows_affected() > 0)
     }
 
-    /// An approximate index first finds the nearest chunks of *all* tenants and then drops those of
-    /// others, so it may return too few of ours, or none. When it returns fewer than asked for, all
-    /// of the tenant's chunks are compared. This is right with any index, or none, or a broken one,
-    /// and with any version of pgvector.
     async fn nearest(&self, tenant: &str, query: &[f32], top_k: u32) -> Result<Vec<HitRow>, Error> {
-        let query = Vector::from(query.to_vec());
-        let mut tx = self.reading(tenant).await?;
-        sqlx::query(sql::SEARCH_WIDTH).execute(&mut *tx).await?;
-        let mut hits: Vec<HitRow> = Vec::new();
-        for statement in [sql::NEAREST, sql::NEAREST_EXACT] {
-            hits = sqlx::query_as(statement)
-                .bind(tenant)
-                .bind(&query)
-                .bind(i64::from(top_k))
-                .fetch_all(&mut *tx)
-                .await?;
-            if hits.len() as u64 == u64::from(top_k) {
-                break;
-            }
-        }
-        tx.commit().await?;
-        Ok(hits)
+        search::nearest(self, tenant, query, top_k).await
     }
 
-    async fn keyword(
-        &self,
-        tenant: &str,
-        words: &[String],
-        top_k: u32,
-    ) -> Result<Vec<HitRow>, Error> {
-        let any = words
-            .iter()
-            .map(|word| format!("'{word}'"))
-            .collect::<Vec<_>>()
-            .join(" | ");
-        let mut tx = self.reading(tenant).await?;
-        let rows = sqlx::query_as(sql::KEYWORD)
-            .bind(tenant)
-            .bind(any)
-            .bind(i64::from(top_k))
-            .fetch_all(&mut *tx)
-            .await?;
-        tx.commit().await?;
-        Ok(rows)
+    async fn keyword(&self, tenant: &str, terms: &Terms, top_k: u32) -> Result<Vec<HitRow>, Error> {
+        search::keyword(self, tenant, terms, top_k).await
     }
 }

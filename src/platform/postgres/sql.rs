@@ -35,6 +35,7 @@ statements! {
     INSERT_MESSAGE = "insert_message";
     INSERT_METRIC = "insert_metric";
     KEYWORD = "keyword";
+    KEYWORD_SCAN = "keyword_scan";
     KNOWN_TENANTS = "known_tenants";
     LAST_AGGREGATED = "last_aggregated";
     LOCK_CONVERSATION = "lock_conversation";
@@ -62,4 +63,5 @@ statements! {
     UNFINISHED_DOCUMENTS = "unfinished_documents";
     UPSERT_CONVERSATION = "upsert_conversation";
     VECTOR_HOME = "vector_home";
+    WORD_INDEX = "word_index";
 }

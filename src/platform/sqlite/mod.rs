@@ -22,6 +22,7 @@ use super::rows::{
     TenantRow, duration_millis, millis,
 };
 use super::schema::Prepared;
+use super::terms::Terms;
 use super::{ChannelType, Error};
 
 #[derive(Debug)]
@@ -457,22 +458,7 @@ impl Repository for SqliteRepository {
         search::nearest(self.readers(), tenant, query, top_k).await
     }
 
-    async fn keyword(
-        &self,
-        tenant: &str,
-        words: &[String],
-        top_k: u32,
-    ) -> Result<Vec<HitRow>, Error> {
-        let any = words
-            .iter()
-            .map(|word| format!("\"{word}\""))
-            .collect::<Vec<_>>()
-            .join(" OR ");
-        Ok(sqlx::query_as(sql::KEYWORD)
-            .bind(tenant)
-            .bind(any)
-            .bind(i64::from(top_k))
-            .fetch_all(self.readers())
-            .await?)
+    async fn keyword(&self, tenant: &str, terms: &Terms, top_k: u32) -> Result<Vec<HitRow>, Error> {
+        search::keyword(self.readers(), tenant, terms, top_k).await
     }
 }

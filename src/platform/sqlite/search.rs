@@ -1,14 +1,17 @@
-//! Nearest neighbours without an index.
+//! Nearest neighbours without an index, and words with one.
 //!
 //! Every vector of the tenant is compared: exact, and for the tens of thousands of chunks that one
 //! file serves a matter of milliseconds. The extension that would index them (sqlite-vec) is an alpha
 //! in C that can only be registered through unsafe code.
 
 use futures_util::TryStreamExt;
+use serde_json::json;
 use sqlx::SqlitePool;
 
 use super::super::Error;
 use super::super::rows::HitRow;
+use super::super::search::SCANNED;
+use super::super::terms::Terms;
 use super::sql;
 
 pub(super) async fn nearest(
@@ -46,6 +49,35 @@ pub(super) async fn nearest(
     }
     tx.commit().await?;
     Ok(hits)
+}
+
+/// Words by the index; with scripts that put no blanks between words, all of it by a look at each chunk.
+pub(super) async fn keyword(
+    pool: &SqlitePool,
+    tenant: &str,
+    terms: &Terms,
+    top_k: u32,
+) -> Result<Vec<HitRow>, Error> {
+    let indexed: bool = sqlx::query_scalar(sql::WORD_INDEX).fetch_one(pool).await?;
+    if indexed && terms.parts.is_empty() {
+        let words = terms.words.iter().map(|word| format!("\"{word}\""));
+        let stems = terms.stems.iter().map(|stem| format!("\"{stem}\"*"));
+        let queries: Vec<String> = words.chain(stems).collect();
+        return Ok(sqlx::query_as(sql::KEYWORD)
+            .bind(tenant)
+            .bind(json!(queries))
+            .bind(i64::from(top_k))
+            .fetch_all(pool)
+            .await?);
+    }
+    let parts: Vec<&String> = terms.parts.iter().chain(&terms.words).collect();
+    Ok(sqlx::query_as(sql::KEYWORD_SCAN)
+        .bind(tenant)
+        .bind(json!(parts))
+        .bind(i64::from(top_k))
+        .bind(i64::from(SCANNED))
+        .fetch_all(pool)
+        .await?)
 }
 
 pub(super) fn encode(embedding: &[f32]) -> Vec<u8> {

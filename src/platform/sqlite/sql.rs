@@ -31,6 +31,7 @@ statements! {
     INSERT_MESSAGE = "insert_message";
     INSERT_METRIC = "insert_metric";
     KEYWORD = "keyword";
+    KEYWORD_SCAN = "keyword_scan";
     KNOWN_TENANTS = "known_tenants";
     LAST_AGGREGATED = "last_aggregated";
     LOCK_CONVERSATION = "lock_conversation";
@@ -51,4 +52,5 @@ statements! {
     TENANT_SECRET = "tenant_secret";
     UNFINISHED_DOCUMENTS = "unfinished_documents";
     UPSERT_CONVERSATION = "upsert_conversation";
+    WORD_INDEX = "word_index";
 }

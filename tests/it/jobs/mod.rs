@@ -1,5 +1,6 @@
 //! The platform's jobs, run by the real engine on the real databases with the offline models.
 
+mod connections;
 mod document_files;
 mod documents;
 mod embedding;
@@ -7,5 +8,6 @@ mod golden;
 mod messages;
 mod model_server;
 mod pipeline;
+mod retrieval;
 mod rig;
 mod upkeep;

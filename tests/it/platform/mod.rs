@@ -4,7 +4,7 @@
 mod analytics;
 mod conversations;
 mod documents;
-mod fixture;
+pub(crate) mod fixture;
 mod partitions;
 mod prepare;
 pub(crate) mod records;
