@@ -6,8 +6,10 @@
 mod adopt_documents;
 mod aggregate_analytics;
 mod aggregate_tenant;
+mod check_documents;
 mod deliver_message;
 mod document_text;
+mod document_walk;
 mod embedding;
 mod failure;
 mod ingest_document;
@@ -18,6 +20,7 @@ mod process_message;
 mod prune_embeddings;
 mod prune_message_metrics;
 mod publish_event;
+mod reindex_documents;
 mod retrieval;
 pub mod schedules;
 
@@ -37,6 +40,7 @@ use crate::services::socketio::SocketIo;
 pub use adopt_documents::AdoptDocuments;
 pub use aggregate_analytics::AggregateAnalytics;
 pub use aggregate_tenant::AggregateTenant;
+pub use check_documents::CheckDocuments;
 pub use deliver_message::DeliverMessage;
 pub use ingest_document::IngestDocument;
 pub use maintain_partitions::MaintainPartitions;
@@ -46,6 +50,7 @@ pub use process_message::ProcessMessage;
 pub use prune_embeddings::PruneEmbeddings;
 pub use prune_message_metrics::PruneMessageMetrics;
 pub use publish_event::{PlatformEvent, PublishEvent, announce};
+pub use reindex_documents::ReindexDocuments;
 pub use retrieval::{Found, retrieve};
 
 /// What jobs work with.
@@ -79,6 +84,8 @@ pub fn registry(services: Services) -> Registry<Services> {
         .register::<IngestDocument>()
         .register::<AdoptDocuments>()
         .register::<PruneEmbeddings>()
+        .register::<CheckDocuments>()
+        .register::<ReindexDocuments>()
         .register::<AggregateAnalytics>()
         .register::<AggregateTenant>()
         .register::<PruneMessageMetrics>()

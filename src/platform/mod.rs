@@ -52,7 +52,7 @@ pub use settings::{
     EscalationSettings, LlmSettings, RagSettings, SelfAssessment, TenantSettings, TextSettings,
 };
 pub use tenants::{Channel, ChannelType, OpenChannel, Tenant, UnknownChannelType};
-pub use upkeep::{Idle, UnfinishedDocument};
+pub use upkeep::{ExaminedDocument, Idle, UnfinishedDocument};
 
 use repository::Repository;
 

@@ -98,6 +98,21 @@ pub(super) struct UnfinishedRow {
 }
 
 #[derive(sqlx::FromRow)]
+pub(super) struct ExaminedRow {
+    pub(super) id: String,
+    pub(super) version: i32,
+    pub(super) status: String,
+    pub(super) updated_at: i64,
+    pub(super) has_text: bool,
+    pub(super) chunk_count: Option<String>,
+    pub(super) indexed_version: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) chunks: i64,
+    pub(super) positions: i64,
+    pub(super) embedded: i64,
+}
+
+#[derive(sqlx::FromRow)]
 pub(super) struct HitRow {
     pub(super) chunk_id: String,
     pub(super) document_id: String,

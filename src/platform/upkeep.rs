@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use windlass::Timestamp;
 use windlass::db::Tx;
 
-use super::rows::{UnfinishedRow, timestamp};
-use super::{Error, Platform};
+use super::rows::{ExaminedRow, UnfinishedRow, timestamp};
+use super::{DocumentStatus, Error, Platform};
 
 /// A document that somebody should be working on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,33 @@ pub struct Idle {
     pub changed_after: Timestamp,
 }
 
+/// What a document says of itself, and what is there of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExaminedDocument {
+    /// Its id.
+    pub id: String,
+    /// Which text it has.
+    pub version: i32,
+    /// How far its processing is said to be.
+    pub status: DocumentStatus,
+    /// When it was last touched.
+    pub updated_at: Timestamp,
+    /// Whether its text stands with it; if not, it is a file, or lost.
+    pub has_text: bool,
+    /// How many chunks it was cut into, as far as that is recorded.
+    pub chunk_count: Option<i64>,
+    /// Which text was cut, as far as that is recorded.
+    pub indexed_version: Option<i32>,
+    /// What made its vectors, as far as that is recorded.
+    pub embedding_model: Option<String>,
+    /// How many chunks there are.
+    pub chunks: i64,
+    /// At how many different places.
+    pub positions: i64,
+    /// How many of them have a vector.
+    pub embedded: i64,
+}
+
 /// What one dialect does for the upkeep, as [`super::repository::Repository`] does for the rest.
 #[async_trait]
 pub(super) trait Upkeep {
@@ -52,6 +79,13 @@ pub(super) trait Upkeep {
         version: i32,
         updated_at: Timestamp,
     ) -> Result<bool, Error>;
+    /// In the order of their ids.
+    async fn examine_documents(
+        &self,
+        tenant: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<ExaminedRow>, Error>;
 }
 
 impl Platform {
@@ -97,6 +131,41 @@ impl Platform {
         self.repository
             .adopt_document(tx, tenant, id, *version, *updated_at)
             .await
+    }
+}
+
+impl Platform {
+    /// The tenant's next documents after this id, and what is there of them.
+    pub async fn examine_documents(
+        &self,
+        tenant: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<ExaminedDocument>, Error> {
+        let rows = self
+            .repository
+            .examine_documents(tenant, after, limit)
+            .await?;
+        Ok(rows.into_iter().map(ExaminedDocument::from).collect())
+    }
+}
+
+impl From<ExaminedRow> for ExaminedDocument {
+    fn from(row: ExaminedRow) -> Self {
+        Self {
+            id: row.id,
+            version: row.version,
+            status: row.status.into(),
+            updated_at: timestamp(row.updated_at),
+            has_text: row.has_text,
+            // What is no number was written by nobody who counted.
+            chunk_count: row.chunk_count.and_then(|count| count.parse().ok()),
+            indexed_version: row.indexed_version.and_then(|version| version.parse().ok()),
+            embedding_model: row.model,
+            chunks: row.chunks,
+            positions: row.positions,
+            embedded: row.embedded,
+        }
     }
 }
 

@@ -11,12 +11,15 @@ use tracing::{info, warn};
 pub const INGESTED: &str = "documents_ingested_total";
 /// Documents that were left alone and taken over.
 pub const ADOPTED: &str = "documents_adopted_total";
+/// Documents in which something did not fit together, by what became of it.
+pub const CHECKED: &str = "documents_unfit_total";
 /// Chunks that documents were cut into, by where their vectors came from.
 pub const CHUNKS: &str = "document_chunks_total";
 
 pub(super) fn describe() {
     describe_counter!(INGESTED, "Documents that were processed");
     describe_counter!(ADOPTED, "Documents that were left alone and taken over");
+    describe_counter!(CHECKED, "Documents in which something did not fit together");
     describe_counter!(CHUNKS, "Chunks that documents were cut into");
 }
 
@@ -45,6 +48,16 @@ pub fn failed(tenant: &str, document: &str) {
         tenantId = tenant,
         documentId = document,
         "document failed: its metadata and its job say why"
+    );
+}
+
+/// Every document was looked at.
+pub fn checked(documents: u64, healed: u64, reported: u64) {
+    counter!(CHECKED, "finding" => "healed").increment(healed);
+    counter!(CHECKED, "finding" => "reported").increment(reported);
+    info!(
+        documents,
+        healed, reported, "documents checked: the job's result says what was found"
     );
 }
 

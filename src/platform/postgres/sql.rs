@@ -24,6 +24,7 @@ statements! {
     EMBEDDING_BTREE = "embedding_btree";
     EMBEDDING_TYPE = "embedding_type";
     ENTER = "enter";
+    EXAMINE_DOCUMENTS = "examine_documents";
     FAIL_DOCUMENT = "fail_document";
     FIND_MESSAGE = "find_message";
     FINISH_DOCUMENT = "finish_document";

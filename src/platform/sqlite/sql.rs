@@ -20,6 +20,7 @@ statements! {
     CREATE_TENANT = "create_tenant";
     DELETE_CHUNKS = "delete_chunks";
     DOCUMENT = "document";
+    EXAMINE_DOCUMENTS = "examine_documents";
     FAIL_DOCUMENT = "fail_document";
     FIND_MESSAGE = "find_message";
     FINISH_DOCUMENT = "finish_document";

@@ -3,7 +3,7 @@ use windlass::Timestamp;
 use windlass::db::Tx;
 
 use super::super::Error;
-use super::super::rows::{UnfinishedRow, millis};
+use super::super::rows::{ExaminedRow, UnfinishedRow, millis};
 use super::super::upkeep::{Idle, Upkeep};
 use super::{SqliteRepository, of, sql};
 
@@ -47,5 +47,19 @@ impl Upkeep for SqliteRepository {
             .execute(of(tx)?)
             .await?;
         Ok(done.rows_affected() > 0)
+    }
+
+    async fn examine_documents(
+        &self,
+        tenant: &str,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<ExaminedRow>, Error> {
+        Ok(sqlx::query_as(sql::EXAMINE_DOCUMENTS)
+            .bind(tenant)
+            .bind(after)
+            .bind(i64::from(limit))
+            .fetch_all(self.readers())
+            .await?)
     }
 }

@@ -1,6 +1,7 @@
 //! The platform's jobs, run by the real engine on the real databases with the offline models.
 
 mod connections;
+mod document_check;
 mod document_files;
 mod documents;
 mod embedding;

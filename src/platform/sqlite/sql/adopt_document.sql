@@ -1,7 +1,12 @@
--- Takes a document over, if nobody touched it since it was looked at. A ready one stays so: its old chunks are found until
--- new ones replace them. Called with the job that will process it, in one transaction.
+-- Takes a document over, if nobody touched it since it was looked at. A ready one with chunks stays so: they are found
+-- until new ones replace them. Called with the job that will process it, in one transaction.
 update documents
-set status = case status when 'ready' then status else 'processing' end,
+set status = case
+        when status = 'ready' and exists (
+            select 1 from chunks c where c."tenantId" = ?1 and c."documentId" = documents.id
+        ) then status
+        else 'processing'
+    end,
     "updatedAt" = cast(round(unixepoch('subsec') * 1000) as integer)
 where "tenantId" = ?1
   and id = ?2
