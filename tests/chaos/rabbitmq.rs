@@ -9,6 +9,8 @@ use super::database::var;
 
 /// The longest that a node may take to answer: it starts an Erlang machine and reads its queues.
 const STARTS_WITHIN: Duration = Duration::from_secs(90);
+/// The longest that one attempt to connect may take.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) struct RabbitMq {
     server: PathBuf,
@@ -93,7 +95,10 @@ impl RabbitMq {
             loop {
                 pulse.tick().await;
                 let properties = lapin::ConnectionProperties::default();
-                if let Ok(connection) = lapin::Connection::connect(&self.url(), properties).await {
+                let url = self.url();
+                let asked = lapin::Connection::connect(&url, properties);
+                // A node that is half up may take a connection and never answer it.
+                if let Ok(Ok(connection)) = tokio::time::timeout(ANSWERS_WITHIN, asked).await {
                     return connection;
                 }
             }
