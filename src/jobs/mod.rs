@@ -49,7 +49,7 @@ pub use normalized::{MessageKind, NormalizedMessage};
 pub use process_message::ProcessMessage;
 pub use prune_embeddings::PruneEmbeddings;
 pub use prune_message_metrics::PruneMessageMetrics;
-pub use publish_event::{PlatformEvent, PublishEvent, announce};
+pub use publish_event::{PlatformEvent, PublishEvent};
 pub use reindex_documents::ReindexDocuments;
 pub use retrieval::{Found, retrieve};
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use windlass::db::Tx;
 use windlass::engine::{RetryAfter, is_permanent};
 use windlass::model::{Conflict, Filter, Page, Unique};
 use windlass::{Backoff, Context, Job, JobOptions, Outcome, State, Timestamp, permanent};
@@ -20,9 +21,10 @@ use super::Services;
 use super::failure::from_platform;
 use super::messages::Texts;
 use super::normalized::NormalizedMessage;
+use super::publish_event::publish;
 use crate::platform::{
     ChannelType, Conversation, ConversationStatus, MessageMetric, MonthlyUsage, NewConversation,
-    NewMessage, Private, TenantRuntime,
+    NewEvent, NewMessage, Private, Received, TenantRuntime,
 };
 use crate::services::events::{Event, EventKind};
 use crate::telemetry;
@@ -191,6 +193,9 @@ impl ProcessMessage {
             )
             .await
             .map_err(from_platform)?;
+        if received.message.is_new {
+            self.tell(cx, &mut tx, &received, at).await?;
+        }
         tx.commit()
             .await
             .map_err(|error| from_platform(error.into()))?;
@@ -206,6 +211,31 @@ impl ProcessMessage {
             case.announce(EventKind::Received);
         }
         Ok((case, received.usage))
+    }
+
+    /// Tells whoever listens on the broker that a message came in.
+    async fn tell(
+        &self,
+        cx: &Context<Services>,
+        tx: &mut Tx,
+        received: &Received,
+        at: Timestamp,
+    ) -> anyhow::Result<()> {
+        let message = &received.message.id;
+        let event = NewEvent {
+            kind: "message.received".to_owned(),
+            key: Some(message.clone()),
+            data: Private(json!({
+                "conversationId": received.conversation.id,
+                "messageId": message,
+                "externalId": self.message.external_id(),
+                "channel": self.channel,
+            })),
+            at,
+        };
+        // There is one of its kind for each message: the message's own id tells it from any other.
+        let id = format!("message.received/{message}");
+        publish(cx, tx, &self.tenant_id, id, &event).await
     }
 
     /// When it was written: as the channel says, unless it lies ahead of the moment it came.

@@ -3,10 +3,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use windlass::db::Tx;
-use windlass::{Backoff, Context, Job, JobOptions, Outcome, Timestamp};
+use windlass::{Backoff, Context, Job, JobOptions, Outcome};
 
 use super::Services;
 use super::failure::from_service;
+use crate::platform::NewEvent;
 use crate::services::broker::Publication;
 
 /// Publishes what happened to the platform's exchange of events, where whoever is interested is bound.
@@ -40,32 +41,33 @@ pub struct PlatformEvent {
 }
 
 impl PlatformEvent {
-    /// An event that happened at `at`.
-    pub fn new(id: String, kind: &str, tenant_id: &str, at: Timestamp, data: Value) -> Self {
-        let at = at.to_datetime();
+    /// An event under the id of its row in the platform's record.
+    pub fn new(id: String, tenant_id: &str, event: &NewEvent) -> Self {
+        let at = event.at.to_datetime();
         Self {
             id,
-            kind: kind.to_owned(),
+            kind: event.kind.clone(),
             tenant_id: tenant_id.to_owned(),
             timestamp: at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true),
-            data,
+            data: event.data.0.clone(),
             correlation_id: None,
         }
     }
 }
 
-/// Publishes an event once the transaction has committed. Without a broker there is nobody to tell.
-pub async fn announce(
+/// Publishes what happened once the transaction has committed. Without a broker there is nobody to tell.
+pub async fn publish(
     cx: &Context<Services>,
     tx: &mut Tx,
-    mut event: PlatformEvent,
+    tenant_id: &str,
+    id: String,
+    event: &NewEvent,
 ) -> anyhow::Result<()> {
     if cx.services().broker.is_none() {
         return Ok(());
     }
-    if event.correlation_id.is_none() {
-        event.correlation_id.clone_from(&cx.job().correlation_id);
-    }
+    let mut event = PlatformEvent::new(id, tenant_id, event);
+    event.correlation_id.clone_from(&cx.job().correlation_id);
     cx.enqueue_in(tx, &PublishEvent { event }).await?;
     Ok(())
 }

@@ -4,7 +4,8 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{Consumer, ExchangeKind};
-use metachat_jobs::jobs::{self, PlatformEvent, PublishEvent};
+use metachat_jobs::jobs::{self, PlatformEvent, ProcessMessage, PublishEvent};
+use metachat_jobs::platform::{NewEvent, Private};
 use metachat_jobs::services::Error;
 use metachat_jobs::services::broker::{Publication, topology};
 use metachat_jobs::services::socketio::{SocketIo, SocketIoOptions};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use windlass::{State, Timestamp};
 
-use super::rig::{PATIENCE, Rig, assert_topology, on_postgres};
+use super::rig::{PATIENCE, Rig, assert_topology, on_postgres, text};
 
 /// Binds a queue of the test's own to the exchange of events.
 async fn subscribe(rig: &Rig, key: &str) -> Consumer {
@@ -61,9 +62,13 @@ async fn an_event_reaches_whoever_is_bound_in_the_platforms_form() {
         assert_topology(&rig.amqp, &rig.tenant, "webchat").await;
         let mut subscriber = subscribe(&rig, &format!("{}.message.sent", rig.tenant)).await;
         let data = json!({"conversationId": "c", "messageId": "m", "externalId": "m", "channel": "webchat"});
-        let at = Timestamp::from_micros(1_700_000_000_123_456);
-        let mut event =
-            PlatformEvent::new("e-1".to_owned(), "message.sent", &rig.tenant, at, data.clone());
+        let happened = NewEvent {
+            kind: "message.sent".to_owned(),
+            key: None,
+            data: Private(data.clone()),
+            at: Timestamp::from_micros(1_700_000_000_123_456),
+        };
+        let mut event = PlatformEvent::new("e-1".to_owned(), &rig.tenant, &happened);
         event.correlation_id = Some("request-1".to_owned());
         let id = rig.client.enqueue(&PublishEvent { event }).await.unwrap().id();
         let registry = jobs::registry(rig.services.clone());
@@ -83,6 +88,42 @@ async fn an_event_reaches_whoever_is_bound_in_the_platforms_form() {
         let properties = &received.properties;
         assert_eq!(*properties.delivery_mode(), Some(2));
         assert_eq!(properties.message_id().as_ref().unwrap().as_str(), "e-1");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_came_in_is_told_once_with_what_it_belongs_to() {
+    on_postgres(async |rig| {
+        assert_topology(&rig.amqp, &rig.tenant, "webchat").await;
+        let mut subscriber = subscribe(&rig, &format!("{}.message.received", rig.tenant)).await;
+        let registry = || jobs::registry(rig.services.clone());
+        // By two ways: the queue, and once more when its job is forgotten.
+        for correlation in ["request-1", "request-2"] {
+            let job = ProcessMessage {
+                tenant_id: rig.tenant.clone(),
+                channel: "webchat".to_owned(),
+                message: serde_json::from_value(text("m-1", "u", "hello")).unwrap(),
+            };
+            let mut job = rig.client.prepare(&job).unwrap();
+            job.unique = None;
+            job.correlation_id = Some(correlation.to_owned());
+            rig.client.insert(job).await.unwrap();
+            windlass::testing::drain(&rig.client, registry())
+                .await
+                .unwrap();
+        }
+        let received = tokio::time::timeout(PATIENCE, subscriber.next())
+            .await
+            .unwrap();
+        let body: Value = serde_json::from_slice(&received.unwrap().unwrap().data).unwrap();
+        assert_eq!(body["type"], "message.received");
+        assert_eq!(body["correlationId"], "request-1");
+        assert_eq!(body["data"]["externalId"], "m-1");
+        let published = rig.jobs().await;
+        let published = published.iter().filter(|job| job.kind == "publish_event");
+        let told = published.filter(|job| job.correlation_id.as_deref() == Some("request-2"));
+        assert_eq!(told.count(), 0, "it came in once");
     })
     .await;
 }
