@@ -56,7 +56,7 @@ impl PlatformEvent {
 }
 
 /// Publishes what happened once the transaction has committed. Without a broker there is nobody to tell.
-pub async fn publish(
+pub(super) async fn publish(
     cx: &Context<Services>,
     tx: &mut Tx,
     tenant_id: &str,
