@@ -24,7 +24,9 @@ use crate::records::Records;
 use crate::services::chunking::Chunker;
 use crate::services::documents::Documents;
 use crate::services::events::Events;
+use crate::services::graph::Graph;
 use crate::services::models::Models;
+use crate::services::webhooks::Webhooks;
 
 /// What a DBA sees the connections as.
 const APPLICATION: &str = "metachat-jobs";
@@ -183,6 +185,8 @@ pub fn services(config: &Config, database: &Database) -> anyhow::Result<Services
         chunker: Arc::new(Chunker::new(config.chunking).context("settings chunking")?),
         broker: config.rabbitmq.broker().context("setting rabbitmq.url")?,
         socket_io: config.redis.socket_io().context("setting redis.url")?,
+        graph: Graph::new(&config.channels.graph).context("settings channels.graph")?,
+        webhooks: Webhooks::new(&config.webhooks).context("settings webhooks")?,
     })
 }
 

@@ -7,6 +7,7 @@ pub mod config;
 pub mod import;
 pub mod ingress;
 pub mod jobs;
+pub mod operations;
 pub mod platform;
 pub mod records;
 pub mod services;

@@ -136,6 +136,17 @@ const ROOMS: &[Room] = &[
         crates: &[],
     },
     Room {
+        place: "src/operations",
+        may: &[
+            "windlass::engine",
+            "windlass::model",
+            "windlass::store",
+            "metachat_jobs::records",
+        ],
+        never: &[MEMORY, POSTGRES, SQLITE, NO_SQL],
+        crates: &[],
+    },
+    Room {
         place: "src/jobs",
         may: &[
             "windlass::engine",
@@ -171,6 +182,7 @@ const ROOMS: &[Room] = &[
             "windlass::model",
             "windlass::store",
             "metachat_jobs::ingress",
+            "metachat_jobs::operations",
             "metachat_jobs::platform",
             "metachat_jobs::records",
             "metachat_jobs::telemetry",
@@ -222,6 +234,7 @@ const ROOMS: &[Room] = &[
             "metachat_jobs::config",
             "metachat_jobs::import",
             "metachat_jobs::ingress",
+            "metachat_jobs::operations",
             "metachat_jobs::platform",
             "metachat_jobs::records",
             "metachat_jobs::telemetry",

@@ -8,6 +8,7 @@ mod actor;
 mod audit;
 mod auth;
 mod body;
+mod deliveries;
 mod flows;
 mod health;
 mod idempotency;
@@ -17,6 +18,7 @@ mod messages;
 mod metrics;
 mod observe;
 mod openapi;
+mod outbox;
 mod pauses;
 mod policies;
 pub mod problem;
@@ -51,6 +53,8 @@ pub use auth::NoAdminKey;
 pub use integrations::Doors;
 pub use quarantine::Quarantine;
 
+use crate::records::Records;
+
 /// Schedules so far behind are told to be late, unless other is said.
 const LATE: Duration = Duration::from_mins(1);
 
@@ -82,6 +86,7 @@ pub struct ApiState {
     client: Client,
     doors: Option<Doors>,
     quarantine: Option<Quarantine>,
+    records: Option<Records>,
     key: AdminKey,
     metrics: PrometheusHandle,
     health: Arc<Health>,
@@ -103,6 +108,7 @@ impl ApiState {
             client,
             doors: None,
             quarantine: None,
+            records: None,
             metrics,
             request_timeout: Duration::from_millis(server.request_timeout_ms),
             body_limit: server.request_body_limit_bytes,
@@ -133,9 +139,18 @@ impl ApiState {
     }
 }
 
+impl ApiState {
+    /// Also shows the product's own records, and what operators decide on them.
+    #[must_use]
+    pub fn with_records(mut self, records: Records) -> Self {
+        self.records = Some(records);
+        self
+    }
+}
+
 /// Every route, ready to be served or to be called in a test.
 pub fn app(state: ApiState) -> Router {
-    let guarded = OpenApiRouter::new()
+    let mut guarded = OpenApiRouter::new()
         .merge(jobs::router())
         .merge(flows::router())
         .merge(messages::router())
@@ -147,8 +162,13 @@ pub fn app(state: ApiState) -> Router {
         .merge(pauses::router())
         .merge(audit::router())
         .merge(metrics::router())
-        .merge(openapi::router())
-        .route_layer(from_fn_with_state(state.clone(), auth::require_key));
+        .merge(openapi::router());
+    if let Some(records) = &state.records {
+        guarded = guarded
+            .merge(outbox::router(state.clone(), records.clone()))
+            .merge(deliveries::router(state.clone(), records.clone()));
+    }
+    let guarded = guarded.route_layer(from_fn_with_state(state.clone(), auth::require_key));
     let mut routes = OpenApiRouter::with_openapi(openapi::base())
         .merge(guarded)
         .merge(health::router());

@@ -9,6 +9,7 @@ use windlass::{JobId, store};
 
 use super::Printer;
 use crate::config;
+use crate::operations::OperationError;
 
 /// What a shell gets to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +117,19 @@ impl From<OperatorError> for Failure {
             OperatorError::Store(error) => error.into(),
             OperatorError::NotFound { .. } => Self::new(Exit::NotFound, error.to_string()),
             other => Self::new(Exit::Failed, other.to_string()),
+        }
+    }
+}
+
+impl From<OperationError> for Failure {
+    fn from(error: OperationError) -> Self {
+        match error {
+            OperationError::NotFound { .. } => Self::new(Exit::NotFound, error.to_string()),
+            OperationError::State { .. } => Self::new(Exit::Failed, error.to_string()),
+            OperationError::Records(error) => error.into(),
+            OperationError::Enqueue(error) => error.into(),
+            OperationError::Operator(error) => error.into(),
+            OperationError::Store(error) => error.into(),
         }
     }
 }

@@ -19,6 +19,7 @@ mod import;
 mod keys;
 mod list;
 mod migrate;
+mod outbox;
 mod pause;
 mod policy;
 mod printer;
@@ -32,6 +33,7 @@ mod show;
 mod signal;
 mod slots;
 mod view;
+mod webhooks;
 mod workers;
 
 use std::path::PathBuf;
@@ -129,6 +131,12 @@ pub enum Command {
     /// Count what is sealed with which key, and retire a key
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Decide on messages that may have been sent, or not
+    #[command(subcommand)]
+    Outbox(outbox::Command),
+    /// Show what tenants' webhooks were told, and tell them again
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
     /// Move jobs here out of another job system
     #[command(subcommand)]
     Import(import::Command),
@@ -206,6 +214,10 @@ async fn dispatch(
         Command::Signal(args) => signal::run(&client, args, printer).await,
         Command::Schedules(command) => schedules::run(&client, command, printer).await,
         Command::Import(command) => import::run(&client, command, printer).await,
+        Command::Outbox(command) => outbox::run(&database.records, &client, command, printer).await,
+        Command::Webhooks(command) => {
+            webhooks::run(&database.records, &client, command, printer).await
+        }
         Command::Workers => workers::run(&client, printer).await,
         Command::Migrate => migrate::run(&database, printer).await,
         Command::Doctor => unreachable!("the doctor has been called before settings were read"),

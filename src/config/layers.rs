@@ -31,6 +31,10 @@ const PLATFORM_NAMES: &[(&str, &str)] = &[
     ("RABBITMQ_EXCHANGE", "rabbitmq.exchange"),
     ("RABBITMQ_RECONNECT_DELAY_MS", "rabbitmq.reconnect_max_ms"),
     ("REDIS_URL", "redis.url"),
+    ("WEBHOOK_TIMEOUT", "webhooks.timeout_ms"),
+    ("WEBHOOK_TIMEOUT_MS", "webhooks.timeout_ms"),
+    ("WEBHOOK_RETRY_MAX_ATTEMPTS", "webhooks.max_attempts"),
+    ("WEBHOOK_RETRY_INITIAL_DELAY_MS", "webhooks.backoff_ms"),
 ];
 
 /// What the `config` crate calls it.

@@ -24,7 +24,9 @@ use crate::jobs::schedules::ScheduleOptions;
 use crate::platform::{InvalidSecretKey, SecretKeys};
 use crate::services::chunking::ChunkOptions;
 use crate::services::documents::DocumentOptions;
+use crate::services::graph::GraphOptions;
 use crate::services::models::ModelOptions;
+use crate::services::webhooks::WebhookOptions;
 use crate::telemetry::LogOptions;
 
 pub use error::Error;
@@ -58,6 +60,8 @@ pub struct Config {
     pub rabbitmq: RabbitmqOptions,
     /// The platform's Redis.
     pub redis: RedisOptions,
+    /// How tenants' endpoints are told of events.
+    pub webhooks: WebhookOptions,
     /// Which models answer and embed.
     pub models: ModelOptions,
     /// Where documents' files are, and what they may cost.
@@ -158,6 +162,8 @@ pub struct ChannelOptions {
     pub whatsapp_verify_token: SecretString,
     /// The same for Messenger.
     pub messenger_verify_token: SecretString,
+    /// Where WhatsApp and Messenger messages are sent.
+    pub graph: GraphOptions,
 }
 
 impl ChannelOptions {

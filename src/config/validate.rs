@@ -49,9 +49,33 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         ),
         ("engine.poll_ms", config.engine.poll_ms),
         ("engine.max_crashes", u64::from(config.engine.max_crashes)),
+        (
+            "channels.graph.connect_timeout_ms",
+            config.channels.graph.connect_timeout_ms,
+        ),
+        (
+            "channels.graph.timeout_ms",
+            config.channels.graph.timeout_ms,
+        ),
+        (
+            "webhooks.connect_timeout_ms",
+            config.webhooks.connect_timeout_ms,
+        ),
+        ("webhooks.timeout_ms", config.webhooks.timeout_ms),
+        (
+            "webhooks.max_attempts",
+            u64::from(config.webhooks.max_attempts),
+        ),
     ])?;
     admin_key(config)?;
     database_url(config)?;
+    at_most_a_minute(&[
+        (
+            "channels.graph.timeout_ms",
+            config.channels.graph.timeout_ms,
+        ),
+        ("webhooks.timeout_ms", config.webhooks.timeout_ms),
+    ])?;
     engine(config)?;
     config.rabbitmq.check()?;
     config.redis.check()?;
@@ -71,6 +95,17 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
 fn at_least_one(numbers: &[(&str, u64)]) -> Result<(), Error> {
     match numbers.iter().find(|(_, number)| *number == 0) {
         Some((key, _)) => Err(Error::invalid(key, "is 0; use at least 1")),
+        None => Ok(()),
+    }
+}
+
+/// The jobs that make these requests end after a few minutes.
+fn at_most_a_minute(millis: &[(&str, u64)]) -> Result<(), Error> {
+    match millis.iter().find(|(_, millis)| *millis > 60_000) {
+        Some((key, _)) => Err(Error::invalid(
+            key,
+            "is more than a minute; use at most 60000",
+        )),
         None => Ok(()),
     }
 }

@@ -16,7 +16,9 @@ const MODEL: Duration = Duration::from_secs(10);
 pub(super) fn from_platform(error: platform::Error) -> anyhow::Error {
     match error {
         _ if error.is_transient() => wait_for(DATABASE, error),
-        platform::Error::NotFound { .. } | platform::Error::Invalid { .. } => permanent(error),
+        platform::Error::NotFound { .. }
+        | platform::Error::Invalid { .. }
+        | platform::Error::Corrupt { .. } => permanent(error),
         _ => error.into(),
     }
 }

@@ -6,8 +6,10 @@
 mod adopt_documents;
 mod aggregate_analytics;
 mod aggregate_tenant;
+mod announce;
 mod check_documents;
 mod deliver_message;
+mod deliver_webhook;
 mod document_text;
 mod document_walk;
 mod embedding;
@@ -16,7 +18,9 @@ mod ingest_document;
 mod maintain_partitions;
 mod messages;
 mod normalized;
+mod outbox;
 mod process_message;
+mod prune_deliveries;
 mod prune_embeddings;
 mod prune_message_metrics;
 mod publish_event;
@@ -34,19 +38,23 @@ use crate::services::broker::Broker;
 use crate::services::chunking::Chunker;
 use crate::services::documents::Documents;
 use crate::services::events::Events;
+use crate::services::graph::Graph;
 use crate::services::models::Models;
 use crate::services::socketio::SocketIo;
+use crate::services::webhooks::Webhooks;
 
 pub use adopt_documents::AdoptDocuments;
 pub use aggregate_analytics::AggregateAnalytics;
 pub use aggregate_tenant::AggregateTenant;
 pub use check_documents::CheckDocuments;
 pub use deliver_message::DeliverMessage;
+pub use deliver_webhook::DeliverWebhook;
 pub use ingest_document::IngestDocument;
 pub use maintain_partitions::MaintainPartitions;
 pub use messages::{MessageOptions, PlanLimits, Texts};
 pub use normalized::{MessageKind, NormalizedMessage};
 pub use process_message::ProcessMessage;
+pub use prune_deliveries::PruneDeliveries;
 pub use prune_embeddings::PruneEmbeddings;
 pub use prune_message_metrics::PruneMessageMetrics;
 pub use publish_event::{PlatformEvent, PublishEvent};
@@ -74,6 +82,10 @@ pub struct Services {
     pub broker: Option<Broker>,
     /// The platform's web sockets, if they can be reached.
     pub socket_io: Option<SocketIo>,
+    /// What sends by WhatsApp and Messenger.
+    pub graph: Graph,
+    /// What tells tenants' endpoints of events.
+    pub webhooks: Webhooks,
 }
 
 /// Every kind of job there is.
@@ -81,6 +93,8 @@ pub fn registry(services: Services) -> Registry<Services> {
     Registry::new(services)
         .register::<ProcessMessage>()
         .register::<DeliverMessage>()
+        .register::<DeliverWebhook>()
+        .register::<PruneDeliveries>()
         .register::<IngestDocument>()
         .register::<AdoptDocuments>()
         .register::<PruneEmbeddings>()

@@ -9,8 +9,8 @@ use windlass::model::{CatchUp, InvalidJson, Overlap, Schedule};
 use windlass::{Job, Json};
 
 use super::{
-    AdoptDocuments, AggregateAnalytics, CheckDocuments, MaintainPartitions, PruneEmbeddings,
-    PruneMessageMetrics,
+    AdoptDocuments, AggregateAnalytics, CheckDocuments, MaintainPartitions, PruneDeliveries,
+    PruneEmbeddings, PruneMessageMetrics,
 };
 
 /// Every schedule there is. All are in UTC, which knows no summer time, and run once after an outage
@@ -22,6 +22,7 @@ fn all() -> Result<Vec<Schedule>, InvalidJson> {
         every::<MaintainPartitions>("partitions_ahead", "15 1 * * *")?,
         every::<AdoptDocuments>("documents_left_alone", "* * * * *")?,
         every::<CheckDocuments>("document_check", "10 2 * * *")?,
+        every::<PruneDeliveries>("delivery_retention", "50 3 * * *")?,
         every::<PruneEmbeddings>("embedding_retention", "40 3 * * *")?,
         every::<PruneMessageMetrics>("message_metrics_retention", "30 3 * * *")?,
     ])

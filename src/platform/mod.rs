@@ -28,6 +28,7 @@ mod tenants;
 mod terms;
 mod text;
 mod upkeep;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -53,6 +54,7 @@ pub use settings::{
 };
 pub use tenants::{Channel, ChannelType, OpenChannel, Tenant, UnknownChannelType};
 pub use upkeep::{ExaminedDocument, Idle, UnfinishedDocument};
+pub use webhooks::{NewWebhook, RecordedEvent, Webhook};
 
 use repository::Repository;
 

@@ -17,6 +17,7 @@ use super::rows::{
 use super::schema::Prepared;
 use super::terms::Terms;
 use super::upkeep::Upkeep;
+use super::webhooks::Outbound;
 use super::{ChannelType, Error};
 
 /// What one dialect does for [`super::Platform`]: one statement each, no decision. Text is storable,
@@ -25,7 +26,9 @@ use super::{ChannelType, Error};
 /// Reads of a tenant's rows see what is committed; writes join `tx`. A write that finds its row
 /// missing is [`Error::NotFound`], unless it returns whether it found it.
 #[async_trait]
-pub(super) trait Repository: Analytics + Intake + Upkeep + fmt::Debug + Send + Sync {
+pub(super) trait Repository:
+    Analytics + Intake + Outbound + Upkeep + fmt::Debug + Send + Sync
+{
     async fn prepare(&self, keep: bool) -> Result<Prepared, Error>;
     async fn enter(&self, tx: &mut Tx, tenant: &str) -> Result<(), Error>;
 

@@ -76,6 +76,22 @@ pub(super) struct MessageRow {
 }
 
 #[derive(sqlx::FromRow)]
+pub(super) struct EventRow {
+    pub(super) id: String,
+    pub(super) kind: String,
+    pub(super) data: Json<Value>,
+    pub(super) at: i64,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct WebhookRow {
+    pub(super) id: String,
+    pub(super) url: String,
+    pub(super) headers: Json<Value>,
+    pub(super) enabled: bool,
+}
+
+#[derive(sqlx::FromRow)]
 pub(super) struct DocumentRow {
     pub(super) id: String,
     pub(super) filename: String,

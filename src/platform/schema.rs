@@ -48,7 +48,7 @@ pub(super) const TABLES: [&str; 25] = [
 ];
 
 /// What the statements of this room name.
-const NEEDED: [(&str, &[&str]); 10] = [
+const NEEDED: [(&str, &[&str]); 11] = [
     (
         "tenants",
         &[
@@ -120,6 +120,10 @@ const NEEDED: [(&str, &[&str]); 10] = [
         ],
     ),
     ("events", &["id", "tenantId", "type", "data", "timestamp"]),
+    (
+        "webhooks",
+        &["id", "tenantId", "url", "events", "headers", "enabled"],
+    ),
     (
         "documents",
         &[

@@ -52,7 +52,7 @@ impl SecretKeys {
     }
 
     /// The plaintext of a row.
-    fn open(&self, row: &SecretRow) -> Result<Vec<u8>, Error> {
+    pub(super) fn open(&self, row: &SecretRow) -> Result<Vec<u8>, Error> {
         let unreadable = |problem: String| Error::Corrupt {
             what: "secret",
             problem,
@@ -140,7 +140,7 @@ impl Platform {
 }
 
 /// A JSON object, or a bare text, which the platform calls `secret`.
-fn parsed(plaintext: &[u8]) -> Value {
+pub(super) fn parsed(plaintext: &[u8]) -> Value {
     match serde_json::from_slice(plaintext) {
         Ok(Value::Object(secrets)) => Value::Object(secrets),
         _ => {

@@ -10,6 +10,14 @@ pub enum Error {
     /// The tables could not be made or brought up to date.
     #[error("the product's own tables could not be made")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// A row holds what this program cannot read.
+    #[error("a stored {what} cannot be read: {problem}")]
+    Corrupt {
+        /// What was read.
+        what: &'static str,
+        /// What is wrong with it; never the value.
+        problem: &'static str,
+    },
     /// The connections are of a kind of database this room has no statements for.
     #[error("this kind of database is not known here")]
     UnknownDialect,

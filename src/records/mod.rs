@@ -4,16 +4,21 @@
 //! `jobs`, so that an existing platform's own schema is left as it is; on SQLite in the same file.
 //! Writes join the caller's transaction where the caller has one.
 
+mod deliveries;
 mod embeddings;
 mod error;
+mod outbox;
 mod postgres;
 mod quarantine;
 mod sqlite;
 
+use windlass::Timestamp;
 use windlass::db::Db;
 
+pub use deliveries::{Delivery, NewDelivery};
 pub use embeddings::{ContentHash, EmbeddingsOf};
 pub use error::Error;
+pub use outbox::{NewOutgoing, OutboxFilter, Outgoing, SendState, Sent, UnknownSendState};
 pub use quarantine::{NewQuarantined, QuarantineFilter, Quarantined};
 
 /// The product's own tables in one database. Clones share it.
@@ -36,4 +41,9 @@ impl Records {
             _ => Err(Error::UnknownDialect),
         }
     }
+}
+
+/// A stored instant: both dialects return milliseconds since 1970.
+fn instant(millis: i64) -> Timestamp {
+    Timestamp::from_micros(millis.saturating_mul(1000))
 }

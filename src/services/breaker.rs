@@ -52,6 +52,18 @@ impl Breaker {
         result
     }
 
+    /// The same for work whose result does not tell by itself how the host is: `seen` does.
+    pub(super) async fn watch<T>(
+        &self,
+        work: impl Future<Output = T>,
+        seen: impl FnOnce(&T) -> Result<(), Error>,
+    ) -> Result<T, Error> {
+        let permit = self.admit(Instant::now())?;
+        let done = work.await;
+        permit.record(&seen(&done), Instant::now());
+        Ok(done)
+    }
+
     fn admit(&self, now: Instant) -> Result<Permit<'_>, Error> {
         let mut state = self.lock();
         let wait = match *state {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 
 use super::Error;
@@ -13,14 +13,38 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// A client for services in our own network: straight to the host, no proxy, no redirects.
 pub(super) fn client(service: &str, connect_timeout: Duration) -> Result<Client, Error> {
+    build(service, builder(connect_timeout))
+}
+
+/// The same, to be changed before it is [built](build).
+pub(super) fn builder(connect_timeout: Duration) -> ClientBuilder {
     // reqwest asks for the process-wide provider; an earlier choice by somebody else stands.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .connect_timeout(connect_timeout)
         .redirect(redirect::Policy::none())
         .no_proxy()
+}
+
+pub(super) fn build(service: &str, builder: ClientBuilder) -> Result<Client, Error> {
+    builder
         .build()
         .map_err(|e| Error::rejected(service, chain(&e), "check the system's TLS certificates"))
+}
+
+/// A service's address, and how errors and logs call it: the address may hold a password.
+pub(super) fn base(service: &str, address: &str, setting: &str) -> Result<(Url, String), Error> {
+    let wrong = |reason: &str| {
+        let remedy = format!("set `{setting}` to an address such as https://graph.facebook.com");
+        Error::rejected(service, reason, remedy)
+    };
+    let base = Url::parse(address).map_err(|_| wrong("its address is not a URL"))?;
+    let ("http" | "https", Some(host)) = (base.scheme(), base.host_str()) else {
+        return Err(wrong("its address is not an http URL with a host"));
+    };
+    let port = base.port_or_known_default().unwrap_or_default();
+    let name = format!("{service} at {host}:{port}");
+    Ok((base, name))
 }
 
 /// What went wrong on the way there or back.
@@ -79,7 +103,7 @@ fn unavailable(service: &str, reason: String, headers: &HeaderMap) -> Error {
 }
 
 /// Only the form in seconds, which is what APIs send; a date is as good as nothing said.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers
         .get(RETRY_AFTER)?
         .to_str()

@@ -12,11 +12,13 @@ mod error;
 pub mod events;
 pub mod extract;
 pub mod files;
+pub mod graph;
 mod host;
 mod http;
 pub mod language;
 mod limit;
 pub mod models;
 pub mod socketio;
+pub mod webhooks;
 
 pub use error::Error;

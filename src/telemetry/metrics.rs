@@ -48,6 +48,7 @@ fn describe() {
     super::analytics::describe();
     super::broker::describe();
     super::documents::describe();
+    super::delivery::describe();
     super::http::describe();
     super::messages::describe();
     super::models::describe();

@@ -6,6 +6,7 @@
 
 pub mod analytics;
 pub mod broker;
+pub mod delivery;
 pub mod documents;
 pub mod http;
 mod log;

@@ -8,6 +8,7 @@ mod kills;
 mod messages;
 mod model;
 mod outage;
+mod outbox;
 mod process;
 mod publisher;
 mod rabbitmq;

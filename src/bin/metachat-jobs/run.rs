@@ -90,7 +90,8 @@ pub(crate) async fn serve(
     )?
     .with_late_after(Duration::from_millis(config.engine.schedules_late_ms))
     .with_doors(compose::doors(config, &parts.services))
-    .with_quarantine(compose::quarantine(&parts.database, &parts.services));
+    .with_quarantine(compose::quarantine(&parts.database, &parts.services))
+    .with_records(parts.database.records.clone());
     let app = match role {
         Role::All | Role::Api => api::app(state),
         Role::Worker | Role::Scheduler => api::probes(state),

@@ -6,6 +6,7 @@ mod schema;
 mod search;
 mod sql;
 mod upkeep;
+mod webhooks;
 
 use async_trait::async_trait;
 use pgvector::Vector;

@@ -19,11 +19,13 @@ statements! {
     COUNT_USAGE = "count_usage";
     CREATE_CHANNEL = "create_channel";
     CREATE_TENANT = "create_tenant";
+    CREATE_WEBHOOK = "create_webhook";
     DELETE_CHUNKS = "delete_chunks";
     DOCUMENT = "document";
     EMBEDDING_BTREE = "embedding_btree";
     EMBEDDING_TYPE = "embedding_type";
     ENTER = "enter";
+    EVENT = "event";
     EXAMINE_DOCUMENTS = "examine_documents";
     FAIL_DOCUMENT = "fail_document";
     FIND_MESSAGE = "find_message";
@@ -42,6 +44,7 @@ statements! {
     LOCK_CONVERSATION = "lock_conversation";
     LOCK_DOCUMENT = "lock_document";
     MARK_PROCESSING = "mark_processing";
+    MESSAGE = "message";
     MESSAGES = "messages";
     MONTH_EXISTS = "month_exists";
     NAME_MONTH = "name_month";
@@ -54,15 +57,17 @@ statements! {
     RECORD_MESSAGE = "record_message";
     REPLACE_CONTENT = "replace_content";
     ROW_SECURITY = "row_security";
-    SEARCH_WIDTH = "search_width";
     RUNTIME = "runtime";
+    SEARCH_WIDTH = "search_width";
     SET_CONVERSATION_STATUS = "set_conversation_status";
     SET_EXTERNAL_ID = "set_external_id";
+    SUBSCRIBED_WEBHOOKS = "subscribed_webhooks";
     TABLES = "tables";
     TENANT = "tenant";
     TENANT_SECRET = "tenant_secret";
     UNFINISHED_DOCUMENTS = "unfinished_documents";
     UPSERT_CONVERSATION = "upsert_conversation";
     VECTOR_HOME = "vector_home";
+    WEBHOOK = "webhook";
     WORD_INDEX = "word_index";
 }

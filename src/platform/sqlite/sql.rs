@@ -18,8 +18,10 @@ statements! {
     COUNT_USAGE = "count_usage";
     CREATE_CHANNEL = "create_channel";
     CREATE_TENANT = "create_tenant";
+    CREATE_WEBHOOK = "create_webhook";
     DELETE_CHUNKS = "delete_chunks";
     DOCUMENT = "document";
+    EVENT = "event";
     EXAMINE_DOCUMENTS = "examine_documents";
     FAIL_DOCUMENT = "fail_document";
     FIND_MESSAGE = "find_message";
@@ -38,6 +40,7 @@ statements! {
     LOCK_CONVERSATION = "lock_conversation";
     LOCK_DOCUMENT = "lock_document";
     MARK_PROCESSING = "mark_processing";
+    MESSAGE = "message";
     MESSAGES = "messages";
     NEAREST = "nearest";
     OLD_METRICS = "old_metrics";
@@ -48,10 +51,12 @@ statements! {
     RUNTIME = "runtime";
     SET_CONVERSATION_STATUS = "set_conversation_status";
     SET_EXTERNAL_ID = "set_external_id";
+    SUBSCRIBED_WEBHOOKS = "subscribed_webhooks";
     TABLES = "tables";
     TENANT = "tenant";
     TENANT_SECRET = "tenant_secret";
     UNFINISHED_DOCUMENTS = "unfinished_documents";
     UPSERT_CONVERSATION = "upsert_conversation";
+    WEBHOOK = "webhook";
     WORD_INDEX = "word_index";
 }

@@ -7,14 +7,27 @@ macro_rules! statements {
 }
 
 statements! {
+    BEGIN_SEND = "begin_send";
     DELETE_QUARANTINED = "delete_quarantined";
+    DELIVERIES = "deliveries";
+    DELIVERY = "delivery";
     EMBEDDINGS_BEYOND = "embeddings_beyond";
+    END_SEND = "end_send";
     FORGET_EMBEDDINGS = "forget_embeddings";
     INSERT_QUARANTINED = "insert_quarantined";
     KEEP_EMBEDDINGS = "keep_embeddings";
+    LIST_OUTBOX = "list_outbox";
     LIST_QUARANTINED = "list_quarantined";
+    LOSE_SEND = "lose_send";
+    OPEN_OUTBOX = "open_outbox";
+    OUTBOX_OF_MESSAGE = "outbox_of_message";
+    OUTBOX_ROW = "outbox_row";
     PREPARE_LOCK = "prepare_lock";
+    PRUNE_DELIVERIES = "prune_deliveries";
+    PRUNE_OUTBOX = "prune_outbox";
     QUARANTINED = "quarantined";
     READ_EMBEDDINGS = "read_embeddings";
+    RECORD_DELIVERY = "record_delivery";
+    SETTLE_SEND = "settle_send";
     TOUCH_EMBEDDINGS = "touch_embeddings";
 }

@@ -1,6 +1,8 @@
 //! The product's own tables in SQLite.
 
+pub(super) mod deliveries;
 pub(super) mod embeddings;
+pub(super) mod outbox;
 pub(super) mod quarantine;
 mod sql;
 

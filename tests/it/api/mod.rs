@@ -20,6 +20,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use metachat_jobs::api::{self, ApiState, SecurityOptions, ServerOptions};
+use metachat_jobs::records::Records;
 use metachat_jobs::telemetry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ use windlass::model::{Filter, Page};
 use windlass::store::Claim;
 use windlass::store::memory::MemoryStore;
 use windlass::{Client, Context, Job, JobId, JobOptions, JobRecord, Outcome, Registry, Store};
+
+use crate::support::sqlite;
 
 pub(crate) const KEY: &str = "a-key-of-the-tests-0123456789";
 
@@ -87,6 +90,25 @@ impl Job for ProcessMessage {
     }
 }
 
+/// Takes what the kind that delivers messages takes.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct DeliverMessage {
+    tenant_id: String,
+    channel: String,
+    conversation_id: String,
+    message_id: String,
+}
+
+impl Job for DeliverMessage {
+    const KIND: &'static str = "deliver_message";
+    type Services = ();
+
+    async fn run(self, _: Context<()>) -> anyhow::Result<Outcome> {
+        Ok(Outcome::complete())
+    }
+}
+
 /// A job whose args nobody may read at rest.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Whisper {
@@ -115,6 +137,7 @@ pub(crate) fn kinds() -> windlass::engine::Catalogue {
         .register::<Greet>()
         .register::<ProcessMessage>()
         .register::<Whisper>()
+        .register::<DeliverMessage>()
         .catalogue()
 }
 
@@ -159,6 +182,9 @@ impl Api {
         };
         let metrics = telemetry::recorder().unwrap().handle();
         let state = ApiState::new(client.clone(), &server, &security, metrics.clone()).unwrap();
+        // Opened when it is first used, which only tests do that bring their own.
+        let records = Records::new(sqlite(std::path::Path::new("unused")));
+        let state = state.with_records(records);
         Self {
             client,
             metrics,

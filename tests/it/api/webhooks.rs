@@ -13,7 +13,9 @@ use metachat_jobs::records::Records;
 use metachat_jobs::services::chunking::{ChunkOptions, Chunker};
 use metachat_jobs::services::documents::{DocumentOptions, Documents};
 use metachat_jobs::services::events::Events;
+use metachat_jobs::services::graph::{Graph, GraphOptions};
 use metachat_jobs::services::models::{ModelOptions, Models};
+use metachat_jobs::services::webhooks::{WebhookOptions, Webhooks};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -53,6 +55,8 @@ async fn api(platform: Platform, whatsapp: Value, messenger: Value) -> Api {
         chunker: Arc::new(Chunker::new(ChunkOptions::default()).unwrap()),
         broker: None,
         socket_io: None,
+        graph: Graph::new(&GraphOptions::default()).unwrap(),
+        webhooks: Webhooks::new(&WebhookOptions::default()).unwrap(),
     };
     let kinds = jobs::registry(services).catalogue();
     let client = Client::new(Arc::new(MemoryStore::default())).with_catalogue(kinds);

@@ -278,7 +278,7 @@ async fn what_is_asked_wrongly_is_refused_with_the_remedy() {
         (
             &["enqueue", "nope"],
             Exit::Usage,
-            "known are greet, process_message",
+            "known are deliver_message, greet, process_message",
         ),
         (
             &["enqueue", "greet", "{"],

@@ -1,6 +1,7 @@
 //! `jobctl`: as a process, and where it needs kinds of its own, in this one.
 
 mod commands;
+mod delivery;
 mod flows;
 mod process;
 mod schedules;

@@ -17,7 +17,9 @@ use metachat_jobs::services::broker::{Broker, BrokerOptions};
 use metachat_jobs::services::chunking::{ChunkOptions, Chunker};
 use metachat_jobs::services::documents::{DocumentOptions, Documents};
 use metachat_jobs::services::events::Events;
+use metachat_jobs::services::graph::{Graph, GraphOptions};
 use metachat_jobs::services::models::{ModelOptions, Models};
+use metachat_jobs::services::webhooks::{WebhookOptions, Webhooks};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -117,6 +119,8 @@ impl Rig {
             messages: Arc::default(),
             broker: Some(broker.clone()),
             socket_io: None,
+            graph: Graph::new(&GraphOptions::default()).unwrap(),
+            webhooks: Webhooks::new(&WebhookOptions::default()).unwrap(),
         };
         let catalogue = jobs::registry(services.clone()).catalogue();
         let connection = Connection::connect(&server(), ConnectionProperties::default())

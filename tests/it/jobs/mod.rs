@@ -1,6 +1,7 @@
 //! The platform's jobs, run by the real engine on the real databases with the offline models.
 
 mod connections;
+mod delivery;
 mod document_check;
 mod document_files;
 mod documents;
@@ -11,4 +12,6 @@ mod model_server;
 mod pipeline;
 mod retrieval;
 mod rig;
+mod server;
 mod upkeep;
+mod webhooks;

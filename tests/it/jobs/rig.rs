@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use metachat_jobs::jobs::{self, IngestDocument, MessageOptions, ProcessMessage, Services};
 use metachat_jobs::platform::{
-    ChannelType, Direction, Message, NewDocument, Platform, Prepared, Private,
+    ChannelType, Direction, Message, NewDocument, Platform, Prepared, Private, SecretKeys,
 };
 use metachat_jobs::records::Records;
 use metachat_jobs::services::chunking::{ChunkOptions, Chunker};
 use metachat_jobs::services::documents::{DocumentOptions, Documents};
 use metachat_jobs::services::events::Events;
+use metachat_jobs::services::graph::{Graph, GraphOptions};
 use metachat_jobs::services::models::{ModelOptions, Models};
+use metachat_jobs::services::webhooks::{WebhookOptions, Webhooks};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +29,9 @@ pub(crate) const TENANT: &str = "acme";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Rig {
+    pub(crate) db: Db,
     pub(crate) platform: Platform,
+    pub(crate) records: Records,
     pub(crate) client: Client,
     /// Where uploaded files are.
     pub(crate) storage: tempfile::TempDir,
@@ -40,6 +44,9 @@ pub(crate) struct Rig {
 pub(crate) struct Setup {
     pub(crate) models: ModelOptions,
     pub(crate) messages: MessageOptions,
+    pub(crate) graph: GraphOptions,
+    pub(crate) webhooks: WebhookOptions,
+    pub(crate) secret_keys: SecretKeys,
 }
 
 impl From<ModelOptions> for Setup {
@@ -88,7 +95,9 @@ impl Rig {
         let records = Records::new(db.clone());
         records.prepare().await.unwrap();
         // Every change of settings is seen at once.
-        let platform = Platform::new(db).with_runtime_age(Duration::from_nanos(1));
+        let platform = Platform::new(db.clone())
+            .with_runtime_age(Duration::from_nanos(1))
+            .with_secret_keys(setup.secret_keys);
         assert_eq!(platform.prepare().await.unwrap(), Prepared::Ours);
         let storage = tempfile::tempdir().unwrap();
         let documents = DocumentOptions {
@@ -106,12 +115,15 @@ impl Rig {
             chunker: Arc::new(Chunker::new(ChunkOptions::default()).unwrap()),
             broker: None,
             socket_io: None,
+            graph: Graph::new(&setup.graph).unwrap(),
+            webhooks: Webhooks::new(&setup.webhooks).unwrap(),
         };
         let options = EngineOptions {
             queues: [
                 "messages",
                 "documents",
                 "delivery",
+                "webhooks",
                 "analytics",
                 "maintenance",
             ]
@@ -124,7 +136,9 @@ impl Rig {
         let (client, stop) = (engine.client(), CancellationToken::new());
         let engine = tokio::spawn(engine.run(stop.clone()));
         let rig = Arc::new(Self {
+            db,
             platform,
+            records,
             client,
             storage,
             stop,

@@ -95,6 +95,7 @@ async fn a_database_with_some_of_the_tables_is_refused_and_not_touched() {
                 "table conversations is missing",
                 "table messages is missing",
                 "table events is missing",
+                "table webhooks is missing",
                 "table documents is missing",
                 "table chunks is missing",
                 "table message_metrics is missing",

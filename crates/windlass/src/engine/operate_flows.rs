@@ -79,7 +79,9 @@ impl Operator {
         self.client.signal_raw(job, tenant, name, payload).await
     }
 
-    async fn record(
+    /// Records an act that is not one of the engine's own, such as on a row of the application's, in
+    /// the same audit log. To be called before the act, so that none is done unrecorded.
+    pub async fn record(
         &self,
         action: &str,
         subject: String,

@@ -1,0 +1,51 @@
+//! Tells the world what happened: the platform's record of it, its exchange of events, and the tenant's
+//! webhooks.
+
+use windlass::Context;
+use windlass::db::Tx;
+
+use super::failure::from_platform;
+use super::publish_event::{self, PlatformEvent};
+use super::{DeliverWebhook, Services};
+use crate::platform::NewEvent;
+
+/// Records an event and a delivery to each webhook that wants to be told of it, within the job's own
+/// transaction: it happened, is on record and will be told, or none of it. The event's id.
+///
+/// An event with a key is recorded, and told, once.
+pub(super) async fn announce(
+    cx: &Context<Services>,
+    tx: &mut Tx,
+    tenant: &str,
+    event: &NewEvent,
+) -> anyhow::Result<String> {
+    let Services {
+        platform, webhooks, ..
+    } = cx.services();
+    let event_id = platform
+        .insert_event(tx, tenant, event)
+        .await
+        .map_err(from_platform)?;
+    let published = PlatformEvent::new(
+        event_id.clone(),
+        &event.kind,
+        tenant,
+        event.at,
+        (*event.data).clone(),
+    );
+    publish_event::announce(cx, tx, published).await?;
+    let wanted = platform
+        .subscribed_webhooks(tx, tenant, &event.kind)
+        .await
+        .map_err(from_platform)?;
+    for webhook_id in wanted {
+        let mut job = cx.follow_up(&DeliverWebhook {
+            tenant_id: tenant.to_owned(),
+            webhook_id,
+            event_id: event_id.clone(),
+        })?;
+        job.max_attempts = webhooks.options().max_attempts;
+        cx.client().insert_in(tx, job).await?;
+    }
+    Ok(event_id)
+}
