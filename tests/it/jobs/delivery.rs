@@ -3,28 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aes_gcm::aead::Aead;
-use aes_gcm::{Aes256Gcm, KeyInit};
 use axum::http::{Method, StatusCode};
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use metachat_jobs::jobs::{DeliverMessage, PruneDeliveries};
 use metachat_jobs::platform::{ChannelType, NewConversation, NewMessage, Private, SecretKeys};
 use metachat_jobs::records::{OutboxFilter, Outgoing, SendState};
 use metachat_jobs::services::graph::GraphOptions;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use windlass::db::Db;
 use windlass::model::AuditFilter;
 use windlass::{JobId, JobRecord, State, Timestamp};
 
 use super::rig::{Rig, Setup, TENANT, on_postgres, on_sqlite};
+use super::secrets::{NEW_KEY, OLD_KEY, sealed, store_secret};
 use super::server::{Reply, Server, says};
 use crate::api::Api;
 
 const TOKEN: &str = "a-token-that-nobody-may-see";
-const OLD_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-pub(super) const NEW_KEY: &str = "//////////////////////////////////////////8=";
 
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
@@ -459,46 +453,6 @@ async fn a_retry_goes_on_after_the_last_part(rig: Arc<Rig>, server: Server) {
         .map(|row| row.attempts)
         .collect();
     assert_eq!(attempts, [1, 2]);
-}
-
-/// Encrypts as the platform does.
-pub(super) fn sealed(key: &str, plain: &str) -> [String; 3] {
-    let cipher = Aes256Gcm::new_from_slice(&BASE64_STANDARD.decode(key).unwrap()).unwrap();
-    let iv = [7_u8; 12];
-    let mut ciphertext = cipher.encrypt(&iv.into(), plain.as_bytes()).unwrap();
-    let tag = ciphertext.split_off(ciphertext.len() - 16);
-    [ciphertext, iv.to_vec(), tag].map(|bytes| BASE64_STANDARD.encode(bytes))
-}
-
-/// Keeps a channel's secrets encrypted, in place of what was there.
-async fn store_secret(rig: &Rig, channel: &str, key_id: &str, [text, iv, tag]: &[String; 3]) {
-    const PUT: &str = "insert into channel_secrets \
-        (id, \"channelId\", \"keyId\", ciphertext, iv, \"authTag\", \"updatedAt\") \
-        values ($1, $1, $2, $3, $4, $5, $6) \
-        on conflict (\"channelId\") do update set \"keyId\" = excluded.\"keyId\", \
-        ciphertext = excluded.ciphertext, iv = excluded.iv, \"authTag\" = excluded.\"authTag\"";
-    match &rig.db {
-        Db::Postgres(db) => {
-            let at = chrono::NaiveDateTime::default();
-            let put = sqlx::query(PUT)
-                .bind(channel)
-                .bind(key_id)
-                .bind(text)
-                .bind(iv)
-                .bind(tag);
-            put.bind(at).execute(db.pool()).await.unwrap();
-        }
-        Db::Sqlite(db) => {
-            let put = sqlx::query(PUT)
-                .bind(channel)
-                .bind(key_id)
-                .bind(text)
-                .bind(iv)
-                .bind(tag);
-            put.bind(0).execute(db.writer()).await.unwrap();
-        }
-        _ => unreachable!("two dialects"),
-    }
 }
 
 async fn secrets_are_opened_with_any_key_of_the_ring(rig: Arc<Rig>, server: Server) {

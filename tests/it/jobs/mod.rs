@@ -12,6 +12,7 @@ mod model_server;
 mod pipeline;
 mod retrieval;
 mod rig;
+mod secrets;
 mod server;
 mod upkeep;
 mod webhooks;

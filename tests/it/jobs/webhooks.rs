@@ -16,8 +16,9 @@ use windlass::db::Db;
 use windlass::model::{Filter, Page};
 use windlass::{JobRecord, State};
 
-use super::delivery::{NEW_KEY, answer, deliver, sealed, why};
+use super::delivery::{answer, deliver, why};
 use super::rig::{Rig, Setup, TENANT, on_postgres, on_sqlite};
+use super::secrets::{NEW_KEY, sealed};
 use super::server::{Reply, Server, says};
 use crate::api::Api;
 
