@@ -1,11 +1,11 @@
 //! Tells the world what happened: the platform's record of it, its exchange of events, and the tenant's
 //! webhooks.
 
-use windlass::Context;
 use windlass::db::Tx;
+use windlass::{Context, Timestamp};
 
 use super::failure::from_platform;
-use super::publish_event::{self, PlatformEvent};
+use super::publish_event::publish;
 use super::{DeliverWebhook, Services};
 use crate::platform::NewEvent;
 
@@ -26,14 +26,7 @@ pub(super) async fn announce(
         .insert_event(tx, tenant, event)
         .await
         .map_err(from_platform)?;
-    let published = PlatformEvent::new(
-        event_id.clone(),
-        &event.kind,
-        tenant,
-        event.at,
-        (*event.data).clone(),
-    );
-    publish_event::announce(cx, tx, published).await?;
+    publish(cx, tx, tenant, event_id.clone(), event).await?;
     let wanted = platform
         .subscribed_webhooks(tx, tenant, &event.kind)
         .await
@@ -48,4 +41,10 @@ pub(super) async fn announce(
         cx.client().insert_in(tx, job).await?;
     }
     Ok(event_id)
+}
+
+/// As JavaScript writes it, which is what the platform and its receivers know.
+pub(super) fn iso(at: Timestamp) -> String {
+    at.to_datetime()
+        .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }

@@ -8,7 +8,7 @@ use windlass::{Backoff, Context, Job, JobOptions, Json, Outcome, permanent};
 
 use super::announce::announce;
 use super::failure::from_platform;
-use super::{Services, outbox};
+use super::{Services, outbox, webchat};
 use crate::platform::{ChannelType, NewEvent, Private};
 use crate::services::events::{Event, EventKind};
 use crate::services::graph::GraphChannel;
@@ -17,7 +17,8 @@ use crate::telemetry;
 /// Hands an answer to the channel its customer uses.
 ///
 /// Web chat reads answers from the conversation, where this one already stands: delivering it means
-/// recording that it was sent and telling whoever watches. WhatsApp and Messenger are sent each part
+/// recording that it was sent and telling whoever watches, also through the platform's web sockets and
+/// its broker if they are configured. WhatsApp and Messenger are sent each part
 /// through the Graph API, once: see [`outbox`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -73,7 +74,10 @@ impl Job for DeliverMessage {
             .map_err(|error| permanent(anyhow!("channel: {error}")))?;
         let sent = match channel {
             // It stands in the conversation already, where the widget reads it.
-            ChannelType::Webchat => Ok(self.message_id.clone()),
+            ChannelType::Webchat => {
+                webchat::tell(&self, &cx).await?;
+                Ok(self.message_id.clone())
+            }
             ChannelType::Whatsapp => outbox::send(&self, &cx, GraphChannel::Whatsapp).await?,
             ChannelType::Messenger => outbox::send(&self, &cx, GraphChannel::Messenger).await?,
         };

@@ -4,9 +4,10 @@ use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use windlass::model::{Conflict, Unique};
-use windlass::{Context, Job, JobOptions, Json, Outcome, Timestamp, permanent, retry_after};
+use windlass::{Context, Job, JobOptions, Json, Outcome, permanent, retry_after};
 
 use super::Services;
+use super::announce::iso;
 use super::failure::{from_platform, from_records, from_service};
 use crate::platform::{RecordedEvent, Tenant, Webhook};
 use crate::records::NewDelivery;
@@ -229,10 +230,4 @@ fn told(class: Class, status: Option<u16>) -> anyhow::Error {
         Some(status) => anyhow!("the endpoint answered {status} ({what}); {remedy}"),
         None => anyhow!("the endpoint was not told ({what}); {remedy}"),
     }
-}
-
-/// As JavaScript writes it, which is what receivers know.
-fn iso(at: Timestamp) -> String {
-    at.to_datetime()
-        .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }

@@ -27,6 +27,7 @@ mod publish_event;
 mod reindex_documents;
 mod retrieval;
 pub mod schedules;
+mod webchat;
 
 use std::sync::Arc;
 

@@ -10,8 +10,8 @@ use super::confidence::{self, Confidence};
 use super::escalation::{Action, worded};
 use super::{Case, escalation};
 use crate::jobs::DeliverMessage;
+use crate::jobs::announce::announce;
 use crate::jobs::failure::from_platform;
-use crate::jobs::publish_event::publish;
 use crate::platform::{ConversationStatus, MessageMetric, NewEvent, NewMessage, Private, Recorded};
 use crate::telemetry;
 
@@ -227,11 +227,7 @@ async fn hand_over(case: &Case<'_>, tx: &mut Tx, mut data: Value) -> anyhow::Res
         data: Private(data),
         at: case.cx.now(),
     };
-    let event_id = platform
-        .insert_event(tx, tenant, &event)
-        .await
-        .map_err(from_platform)?;
-    publish(case.cx, tx, tenant, event_id, &event).await?;
+    announce(case.cx, tx, tenant, &event).await?;
     let (channel, inbound) = (case.channel.as_str(), case.inbound.clone());
     tx.after_commit(move || telemetry::messages::escalated(channel, &inbound, reason));
     Ok(())

@@ -7,3 +7,4 @@ mod outages;
 mod proxy;
 mod publishing;
 mod rig;
+mod webchat;

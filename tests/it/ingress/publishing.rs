@@ -17,8 +17,12 @@ use super::rig::{PATIENCE, Rig, assert_topology, on_postgres, text};
 
 /// Binds a queue of the test's own to the exchange of events.
 async fn subscribe(rig: &Rig, key: &str) -> Consumer {
+    subscribe_to(rig, rig.broker.events(), key).await
+}
+
+/// The same to any exchange.
+pub(super) async fn subscribe_to(rig: &Rig, exchange: &str, key: &str) -> Consumer {
     let amqp = &rig.amqp;
-    let exchange = rig.broker.events();
     let options = ExchangeDeclareOptions {
         durable: true,
         ..ExchangeDeclareOptions::default()
