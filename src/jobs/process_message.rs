@@ -23,12 +23,14 @@ use super::messages::Texts;
 use super::normalized::NormalizedMessage;
 use super::publish_event::publish;
 use crate::platform::{
-    ChannelType, Conversation, ConversationStatus, MessageMetric, MonthlyUsage, NewConversation,
-    NewEvent, NewMessage, Private, Received, TenantRuntime,
+    ChannelType, Conversation, ConversationStatus, Inbound, Message, MessageMetric, MonthlyUsage,
+    NewConversation, NewEvent, NewMessage, Private, Received, TenantRuntime,
 };
 use crate::services::events::{Event, EventKind};
 use crate::telemetry;
 
+/// How many messages the model gets to see.
+const HISTORY: u32 = 20;
 /// How long an answer may take, with every call to a model and its tools.
 const PATIENCE: Duration = Duration::from_secs(290);
 /// The same with the time to say that it took too long.
@@ -144,6 +146,8 @@ struct Case<'a> {
     conversation: Conversation,
     /// The inbound message's id.
     inbound: String,
+    /// The newest messages, oldest first; the one to be answered last.
+    history: Vec<Message>,
 }
 
 impl ProcessMessage {
@@ -178,19 +182,19 @@ impl ProcessMessage {
         // A message without an id of its own goes by this job's: it is the same on every attempt.
         let fallback = cx.job().id.to_string();
         let id = self.message.external_id().unwrap_or(&fallback);
+        let inbound = Inbound {
+            conversation,
+            id: Some(id),
+            message,
+            history: HISTORY,
+            now: cx.now(),
+        };
         let mut tx = platform
             .begin(&self.tenant_id)
             .await
             .map_err(from_platform)?;
         let received = platform
-            .receive(
-                &mut tx,
-                &self.tenant_id,
-                &conversation,
-                Some(id),
-                message,
-                cx.now(),
-            )
+            .receive(&mut tx, &self.tenant_id, inbound)
             .await
             .map_err(from_platform)?;
         if received.message.is_new {
@@ -199,13 +203,22 @@ impl ProcessMessage {
         tx.commit()
             .await
             .map_err(|error| from_platform(error.into()))?;
+        // Written in quick succession, it may be older than the answer to the one before it; yet it
+        // is what the model is to answer now.
+        let mut history = received.history;
+        let inbound = received.message.id;
+        if let Some(this) = history.iter().position(|message| message.id == inbound) {
+            let this = history.remove(this);
+            history.push(this);
+        }
         let case = Case {
             job: self,
             cx,
             channel,
             tenant,
             conversation: received.conversation,
-            inbound: received.message.id,
+            inbound,
+            history,
         };
         if received.message.is_new {
             case.announce(EventKind::Received);
@@ -266,15 +279,16 @@ impl Case<'_> {
         }
         let answer = ask::ask(self).await?;
         let outcome = reply::answered(self, &answer).await?;
-        let took = self.cx.now().since(self.cx.job().enqueued_at);
-        let sources = answer.grounds.sources.len();
-        telemetry::messages::answered(
-            self.channel.as_str(),
-            &self.inbound,
-            &answer.model,
-            sources,
-            took,
-        );
+        // Unless a human took over meanwhile.
+        if matches!(outcome, Outcome::Committed(_)) {
+            telemetry::messages::answered(
+                self.channel.as_str(),
+                &self.inbound,
+                &answer.model,
+                answer.grounds.sources.len(),
+                self.cx.now().since(self.cx.job().enqueued_at),
+            );
+        }
         Ok(outcome)
     }
 

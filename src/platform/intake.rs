@@ -7,7 +7,7 @@ use windlass::db::Tx;
 
 use super::conversations::{Message, NewConversation, NewMessage, Recorded};
 use super::metrics::MessageMetric;
-use super::rows::{RuntimeRow, SecretRow, UsageRow};
+use super::rows::{MessageRow, RuntimeRow, SecretRow, UsageRow};
 use super::{Conversation, ConversationStatus, Error, Platform};
 
 /// What one dialect does for [`Platform::receive`] and what stands beside it: a step each.
@@ -28,6 +28,14 @@ pub(super) trait Intake {
         message: &Message,
         ids: &[String],
     ) -> Result<Option<String>, Error>;
+    /// The newest messages of a conversation, newest first, with those that `tx` wrote.
+    async fn newest(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        conversation: &str,
+        limit: u32,
+    ) -> Result<Vec<MessageRow>, Error>;
     /// Locks the conversation's row, and says who answers.
     async fn conversation_status(
         &self,
@@ -45,13 +53,30 @@ pub(super) trait Intake {
     ) -> Result<UsageRow, Error>;
 }
 
+/// A message that comes in.
+#[derive(Debug)]
+pub struct Inbound<'a> {
+    /// Where it belongs.
+    pub conversation: NewConversation,
+    /// The platform's own id of it, if it has one; see [`Platform::insert_inbound`].
+    pub id: Option<&'a str>,
+    /// What was written; its `conversation_id` is filled in.
+    pub message: NewMessage,
+    /// How many of the conversation's newest messages to read.
+    pub history: u32,
+    /// When it is taken in.
+    pub now: Timestamp,
+}
+
 /// A message that came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Received {
     /// The conversation it belongs to.
     pub conversation: Conversation,
     /// Its id, and whether it was not there before.
     pub message: Recorded,
+    /// The newest messages of the conversation, this one among them, oldest first.
+    pub history: Vec<Message>,
     /// What the tenant used in this month, with this message; `None` if it was there before.
     pub usage: Option<MonthlyUsage>,
 }
@@ -92,9 +117,8 @@ impl Month {
 }
 
 impl Platform {
-    /// Makes a message part of its conversation and of what its tenant used at `now`, once however
-    /// often it is delivered. `message.conversation_id` is filled in; ids are those of
-    /// [`Platform::insert_inbound`].
+    /// Makes a message part of its conversation and of what its tenant used in the month, once however
+    /// often it is delivered.
     ///
     /// The conversation's row stays locked until the transaction ends, and so does the tenant's
     /// figure for the month: commit soon.
@@ -102,22 +126,28 @@ impl Platform {
         &self,
         tx: &mut Tx,
         tenant: &str,
-        new: &NewConversation,
-        id: Option<&str>,
-        message: NewMessage,
-        now: Timestamp,
+        new: Inbound<'_>,
     ) -> Result<Received, Error> {
-        let (conversation, began) = self.open_conversation(tx, tenant, new).await?;
+        let (conversation, began) = self
+            .open_conversation(tx, tenant, &new.conversation)
+            .await?;
         let message = NewMessage {
             conversation_id: conversation.id.clone(),
-            ..message
+            ..new.message
         };
-        let (row, ids) = super::conversations::inbound(tenant, new.channel, id, &message);
+        let (row, ids) =
+            super::conversations::inbound(tenant, new.conversation.channel, new.id, &message);
         let message = self.record_locked(tx, tenant, row, &ids).await?;
+        let newest = self
+            .repository
+            .newest(tx, tenant, &conversation.id, new.history)
+            .await?;
+        let history = newest.into_iter().rev().map(Message::try_from);
+        let history = history.collect::<Result<_, _>>()?;
         let usage = if message.is_new {
             let row = self
                 .repository
-                .count_usage(tx, tenant, &Month::of(now), i32::from(began))
+                .count_usage(tx, tenant, &Month::of(new.now), i32::from(began))
                 .await?;
             Some(MonthlyUsage {
                 messages: u64::try_from(row.messages).unwrap_or_default(),
@@ -130,6 +160,7 @@ impl Platform {
         Ok(Received {
             conversation,
             message,
+            history,
             usage,
         })
     }

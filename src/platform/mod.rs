@@ -41,7 +41,7 @@ pub use conversations::{
 pub use documents::{Document, DocumentStatus, Failure, Finished, Indexed, NewChunk, NewDocument};
 pub use error::Error;
 pub use events::NewEvent;
-pub use intake::{MonthlyUsage, Received};
+pub use intake::{Inbound, MonthlyUsage, Received};
 pub use metrics::MessageMetric;
 pub use partitions::PARTITIONED;
 pub use private::Private;

@@ -62,11 +62,15 @@ pub fn left(channel: &'static str, message: &str, reason: &'static str) {
 /// A conversation was handed to a human.
 pub fn escalated(channel: &'static str, message: &str, reason: &'static str) {
     counter!(ESCALATED, "channel" => channel, "reason" => reason).increment(1);
-    counter!(PROCESSED, "channel" => channel, "outcome" => "escalated").increment(1);
     info!(
         messageId = message,
         channel, reason, "conversation handed to a human"
     );
+}
+
+/// A message was not answered but handed to a human at once.
+pub fn handed_off(channel: &'static str) {
+    counter!(PROCESSED, "channel" => channel, "outcome" => "handed_off").increment(1);
 }
 
 /// The tenant's plan allows no more: a text says so instead of an answer.

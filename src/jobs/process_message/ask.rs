@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use windlass::engine::ContextError;
 
 use super::{Case, prompt, tools};
-use crate::jobs::failure::{from_platform, from_service};
+use crate::jobs::failure::from_service;
 use crate::jobs::retrieval::{Found, retrieve};
 use crate::platform::{Direction, Message, TenantRuntime};
 use crate::services::models::{
@@ -18,8 +18,6 @@ use crate::services::models::{
 };
 use crate::telemetry;
 
-/// How many messages the model gets to see.
-const HISTORY: u32 = 20;
 /// How often the model may ask for tools before it has to answer.
 const ROUNDS: usize = 5;
 
@@ -73,9 +71,8 @@ pub(super) async fn ask(case: &Case<'_>) -> anyhow::Result<Answer> {
     let chat = models
         .chat_for(&choice(&case.tenant))
         .map_err(from_service)?;
-    let history = history(case).await?;
-    let found = look_up(case, &history).await?;
-    let mut request = request(case, &history, &found);
+    let found = look_up(case).await?;
+    let mut request = request(case, &found);
     loop {
         // A round whose results are missing was asked for by an attempt that ended there.
         if let Some(round) = kept.rounds.last_mut() {
@@ -146,29 +143,11 @@ fn finish(answer: ChatAnswer, kept: &Kept, found: &[Found]) -> anyhow::Result<An
     })
 }
 
-/// The newest messages, oldest first; the one to be answered last.
-async fn history(case: &Case<'_>) -> anyhow::Result<Vec<Message>> {
-    let platform = &case.cx.services().platform;
-    let mut history = platform
-        .history(&case.job.tenant_id, &case.conversation.id, HISTORY)
-        .await
-        .map_err(from_platform)?;
-    // Written in quick succession, it may be older than the answer to the one before it; yet it is
-    // what the model is to answer now.
-    if let Some(this) = history
-        .iter()
-        .position(|message| message.id == case.inbound)
-    {
-        let this = history.remove(this);
-        history.push(this);
-    }
-    Ok(history)
-}
-
 /// What the documents say about all that is unanswered.
-async fn look_up(case: &Case<'_>, history: &[Message]) -> anyhow::Result<Vec<Found>> {
+async fn look_up(case: &Case<'_>) -> anyhow::Result<Vec<Found>> {
     let settings = &case.tenant.settings;
-    let unanswered = history
+    let unanswered = case
+        .history
         .rsplit(|message| message.direction == Direction::Outbound)
         .next()
         .unwrap_or_default();
@@ -187,12 +166,12 @@ async fn look_up(case: &Case<'_>, history: &[Message]) -> anyhow::Result<Vec<Fou
     .await
 }
 
-fn request(case: &Case<'_>, history: &[Message], found: &[Found]) -> ChatRequest {
+fn request(case: &Case<'_>, found: &[Found]) -> ChatRequest {
     let settings = &case.tenant.settings;
     let llm = &settings.llm;
     ChatRequest {
         system: prompt::system(settings),
-        history: history.iter().map(prompt::turn).collect(),
+        history: case.history.iter().map(prompt::turn).collect(),
         passages: found
             .iter()
             .map(|found| Passage {

@@ -84,7 +84,9 @@ pub(super) async fn called_human(case: &Case<'_>) -> anyhow::Result<Outcome> {
     };
     let keywords = &case.tenant.settings.human_handoff_keywords;
     let escalation = json!({"reason": "keyword", "keywords": keywords});
-    end(case, &reply, Some(escalation), json!({"reason": "keyword"})).await
+    let outcome = end(case, &reply, Some(escalation), json!({"reason": "keyword"})).await?;
+    telemetry::messages::handed_off(case.channel.as_str());
+    Ok(outcome)
 }
 
 /// The tenant's plan allows no more: no model is asked.
@@ -117,10 +119,12 @@ pub(super) async fn gave_up(case: &Case<'_>) -> anyhow::Result<()> {
     let Some((recorded, _)) = record(case, &mut tx, &reply).await? else {
         return Ok(());
     };
-    if recorded.is_new {
-        let (channel, inbound) = (case.channel.as_str(), case.inbound.clone());
-        tx.after_commit(move || telemetry::messages::given_up(channel, &inbound));
+    if !recorded.is_new {
+        // Said by an earlier run; its delivery is on its way, or done.
+        return Ok(());
     }
+    let (channel, inbound) = (case.channel.as_str(), case.inbound.clone());
+    tx.after_commit(move || telemetry::messages::given_up(channel, &inbound));
     // What holds the lease: without it, another attempt is under way, and nothing of this one counts.
     case.cx.checkpoint_in(&mut tx, &kept).await?;
     tx.commit()

@@ -5,7 +5,7 @@ use super::{PostgresRepository, instant, of, sql};
 use crate::platform::Error;
 use crate::platform::conversations::Message;
 use crate::platform::intake::{Intake, Month};
-use crate::platform::rows::{RuntimeRow, SecretRow, UsageRow};
+use crate::platform::rows::{MessageRow, RuntimeRow, SecretRow, UsageRow};
 
 #[async_trait]
 impl Intake for PostgresRepository {
@@ -55,6 +55,21 @@ impl Intake for PostgresRepository {
             .bind(instant(message.at))
             .bind(ids)
             .fetch_optional(of(tx)?)
+            .await?)
+    }
+
+    async fn newest(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        conversation: &str,
+        limit: u32,
+    ) -> Result<Vec<MessageRow>, Error> {
+        Ok(sqlx::query_as(sql::MESSAGES)
+            .bind(tenant)
+            .bind(conversation)
+            .bind(i64::from(limit))
+            .fetch_all(of(tx)?)
             .await?)
     }
 

@@ -6,7 +6,7 @@ use super::{SqliteRepository, of, sql};
 use crate::platform::Error;
 use crate::platform::conversations::Message;
 use crate::platform::intake::{Intake, Month};
-use crate::platform::rows::{RuntimeRow, SecretRow, UsageRow, millis};
+use crate::platform::rows::{MessageRow, RuntimeRow, SecretRow, UsageRow, millis};
 
 #[async_trait]
 impl Intake for SqliteRepository {
@@ -50,6 +50,21 @@ impl Intake for SqliteRepository {
             .bind(millis(message.at))
             .bind(json!(ids))
             .fetch_optional(of(tx)?)
+            .await?)
+    }
+
+    async fn newest(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        conversation: &str,
+        limit: u32,
+    ) -> Result<Vec<MessageRow>, Error> {
+        Ok(sqlx::query_as(sql::MESSAGES)
+            .bind(tenant)
+            .bind(conversation)
+            .bind(limit)
+            .fetch_all(of(tx)?)
             .await?)
     }
 
