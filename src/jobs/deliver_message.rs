@@ -19,7 +19,7 @@ use crate::telemetry;
 /// Web chat reads answers from the conversation, where this one already stands: delivering it means
 /// recording that it was sent and telling whoever watches, also through the platform's web sockets and
 /// its broker if they are configured. WhatsApp and Messenger are sent each part
-/// through the Graph API, once: see [`outbox`].
+/// through the Graph API, once: see `outbox.rs`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeliverMessage {
