@@ -1,41 +1,112 @@
 -- cells: up to ?7 cells of queue ?1 after the cell (?2 tenant, ?3 kind, ?4 key, ?5 priority), at most ?6 of one tenant:
--- each with the time of its first job and how many are due at ?8, counted up to ?9. One step of the index for each
--- cell: a kind is of letters before `~`, so that stands after all of a tenant's. Caller: governed.rs.
+-- each with the time of its first job and how many are due at ?8, counted up to ?9. The next cell has another
+-- priority, else another key, kind or tenant: one step of the index each, which a comparison of the four together
+-- could not make. A kind is of letters before `~`, so that stands after all of a tenant's. Caller: governed.rs.
 with recursive cell (head, tenant_before, nth_before) as (
     select
-        (
-            select rowid
-            from jobs
-            where queue = ?1
-            and state in ('scheduled', 'available', 'retryable')
-            and governed = 1
-            and (ifnull(tenant_id, ''), kind, coalesce(limit_key, tenant_id, ''), priority) > (?2, ?3, ?4, ?5)
-            order by ifnull(tenant_id, ''), kind, coalesce(limit_key, tenant_id, ''), priority, run_at, id
-            limit 1
+        coalesce(
+            (
+                select next.rowid
+                from jobs as next
+                where next.queue = ?1
+                and next.state in ('scheduled', 'available', 'retryable')
+                and next.governed = 1
+                and ifnull(next.tenant_id, '') = ?2
+                and next.kind = ?3
+                and coalesce(next.limit_key, next.tenant_id, '') = ?4
+                and next.priority > ?5
+                order by next.priority, next.run_at, next.id
+                limit 1
+            ),
+            (
+                select next.rowid
+                from jobs as next
+                where next.queue = ?1
+                and next.state in ('scheduled', 'available', 'retryable')
+                and next.governed = 1
+                and ifnull(next.tenant_id, '') = ?2
+                and next.kind = ?3
+                and coalesce(next.limit_key, next.tenant_id, '') > ?4
+                order by coalesce(next.limit_key, next.tenant_id, ''), next.priority, next.run_at, next.id
+                limit 1
+            ),
+            (
+                select next.rowid
+                from jobs as next
+                where next.queue = ?1
+                and next.state in ('scheduled', 'available', 'retryable')
+                and next.governed = 1
+                and ifnull(next.tenant_id, '') = ?2
+                and next.kind > ?3
+                order by next.kind, coalesce(next.limit_key, next.tenant_id, ''), next.priority, next.run_at, next.id
+                limit 1
+            ),
+            (
+                select next.rowid
+                from jobs as next
+                where next.queue = ?1
+                and next.state in ('scheduled', 'available', 'retryable')
+                and next.governed = 1
+                and ifnull(next.tenant_id, '') > ?2
+                order by
+                    ifnull(next.tenant_id, ''), next.kind, coalesce(next.limit_key, next.tenant_id, ''), next.priority,
+                    next.run_at, next.id
+                limit 1
+            )
         ),
         null,
         0
     union all
     select
-        (
-            select next.rowid
-            from jobs as next
-            where next.queue = ?1
-            and next.state in ('scheduled', 'available', 'retryable')
-            and next.governed = 1
-            and (ifnull(next.tenant_id, ''), next.kind, coalesce(next.limit_key, next.tenant_id, ''), next.priority) > (
-                ifnull(jobs.tenant_id, ''),
-                case
-                    when ifnull(jobs.tenant_id, '') is cell.tenant_before and cell.nth_before + 1 >= ?6 then '~'
-                    else jobs.kind
-                end,
-                coalesce(jobs.limit_key, jobs.tenant_id, ''),
-                jobs.priority
+        coalesce(
+            (
+                select next.rowid
+                from jobs as next
+                where next.queue = ?1
+                and next.state in ('scheduled', 'available', 'retryable')
+                and next.governed = 1
+                and ifnull(next.tenant_id, '') = ifnull(jobs.tenant_id, '')
+                and next.kind = iif(ifnull(jobs.tenant_id, '') is cell.tenant_before and cell.nth_before + 1 >= ?6, '~', jobs.kind)
+                and coalesce(next.limit_key, next.tenant_id, '') = coalesce(jobs.limit_key, jobs.tenant_id, '')
+                and next.priority > jobs.priority
+                order by next.priority, next.run_at, next.id
+                limit 1
+            ),
+            (
+                select next.rowid
+                from jobs as next
+                where next.queue = ?1
+                and next.state in ('scheduled', 'available', 'retryable')
+                and next.governed = 1
+                and ifnull(next.tenant_id, '') = ifnull(jobs.tenant_id, '')
+                and next.kind = iif(ifnull(jobs.tenant_id, '') is cell.tenant_before and cell.nth_before + 1 >= ?6, '~', jobs.kind)
+                and coalesce(next.limit_key, next.tenant_id, '') > coalesce(jobs.limit_key, jobs.tenant_id, '')
+                order by coalesce(next.limit_key, next.tenant_id, ''), next.priority, next.run_at, next.id
+                limit 1
+            ),
+            (
+                select next.rowid
+                from jobs as next
+                where next.queue = ?1
+                and next.state in ('scheduled', 'available', 'retryable')
+                and next.governed = 1
+                and ifnull(next.tenant_id, '') = ifnull(jobs.tenant_id, '')
+                and next.kind > iif(ifnull(jobs.tenant_id, '') is cell.tenant_before and cell.nth_before + 1 >= ?6, '~', jobs.kind)
+                order by next.kind, coalesce(next.limit_key, next.tenant_id, ''), next.priority, next.run_at, next.id
+                limit 1
+            ),
+            (
+                select next.rowid
+                from jobs as next
+                where next.queue = ?1
+                and next.state in ('scheduled', 'available', 'retryable')
+                and next.governed = 1
+                and ifnull(next.tenant_id, '') > ifnull(jobs.tenant_id, '')
+                order by
+                    ifnull(next.tenant_id, ''), next.kind, coalesce(next.limit_key, next.tenant_id, ''), next.priority,
+                    next.run_at, next.id
+                limit 1
             )
-            order by
-                ifnull(next.tenant_id, ''), next.kind, coalesce(next.limit_key, next.tenant_id, ''), next.priority,
-                next.run_at, next.id
-            limit 1
         ),
         ifnull(jobs.tenant_id, ''),
         iif(ifnull(jobs.tenant_id, '') is cell.tenant_before, cell.nth_before + 1, 1)
