@@ -1,6 +1,7 @@
 //! The product: see `ARCHITECTURE.md` for the rooms and who may import whom.
 
 pub mod api;
+pub mod backups;
 pub mod cli;
 pub mod compose;
 pub mod config;

@@ -31,6 +31,8 @@ const PLATFORM_NAMES: &[(&str, &str)] = &[
     ("RABBITMQ_EXCHANGE", "rabbitmq.exchange"),
     ("RABBITMQ_RECONNECT_DELAY_MS", "rabbitmq.reconnect_max_ms"),
     ("REDIS_URL", "redis.url"),
+    ("DB_BACKUP_RETENTION_DAYS", "backups.keep.days"),
+    ("BACKUP_ALERT_WEBHOOK", "backups.notify.webhook_url"),
     ("WEBHOOK_TIMEOUT", "webhooks.timeout_ms"),
     ("WEBHOOK_TIMEOUT_MS", "webhooks.timeout_ms"),
     ("WEBHOOK_RETRY_MAX_ATTEMPTS", "webhooks.max_attempts"),

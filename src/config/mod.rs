@@ -19,6 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::api::{SecurityOptions, ServerOptions};
+use crate::backups::BackupOptions;
 use crate::jobs::MessageOptions;
 use crate::jobs::schedules::ScheduleOptions;
 use crate::platform::{InvalidSecretKey, SecretKeys};
@@ -68,6 +69,8 @@ pub struct Config {
     pub documents: DocumentOptions,
     /// How documents are cut.
     pub chunking: ChunkOptions,
+    /// What is backed up, where to, and for how long.
+    pub backups: BackupOptions,
     /// What is logged.
     pub log: LogOptions,
     /// All of it as an operator may see it.

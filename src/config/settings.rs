@@ -16,7 +16,15 @@ pub struct Setting {
 }
 
 /// How the names of secrets end.
-const SECRETS: [&str; 5] = ["key", "keys", "password", "secret", "token"];
+const SECRETS: [&str; 7] = [
+    "key",
+    "keys",
+    "password",
+    "ping_url",
+    "secret",
+    "token",
+    "webhook_url",
+];
 
 /// Every setting of a tree, sorted.
 pub(super) fn list(tree: &Map<String, Value>) -> Vec<Setting> {

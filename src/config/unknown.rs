@@ -5,7 +5,13 @@ use config::{Map, Value, ValueKind};
 use super::Error;
 
 /// Tables whose keys are the operator's own.
-const OPEN: [&str; 3] = ["engine.queues", "messages.plans", "schedules"];
+const OPEN: [&str; 5] = [
+    "backups.places",
+    "backups.targets",
+    "engine.queues",
+    "messages.plans",
+    "schedules",
+];
 /// How alike a key must be to be suggested, of 1.
 const ALIKE: f64 = 0.7;
 const SUGGESTIONS: usize = 3;

@@ -1,0 +1,103 @@
+//! Backups: what is copied, where it is put, and how it is known that it is whole.
+//!
+//! A backup is a folder `<target>/<id>/` in a place: its files, `SHA256SUMS` of them, and, written last,
+//! its [`Manifest`]. Without a manifest there is no backup. Whoever reads one gets it by
+//! [`Repository::fetch`]: a local folder of decrypted plain files beside the manifest they were checked
+//! against.
+
+pub mod command;
+mod connection;
+mod error;
+mod evidence;
+mod manifest;
+mod options;
+mod place;
+mod repository;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use connection::{InvalidServer, PostgresServer};
+pub use error::Error;
+pub use evidence::{Evidence, Level, Verdict};
+pub use manifest::{
+    BackupId, Encryption, File, Kind, Manifest, ManifestError, PART, Part, Stored, VERSION,
+};
+pub use options::{
+    BackupOptions, KeepOptions, NotifyOptions, PlaceOptions, TargetOptions, ToolOptions,
+};
+pub use place::Place;
+pub use repository::{Backup, Holdings, Leftover, Pin, Repository};
+pub use stream::Transfer;
+
+/// All there is to know of backups: the settings, and each place opened. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Backups {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    options: BackupOptions,
+    repositories: BTreeMap<String, Repository>,
+}
+
+impl Backups {
+    /// Opens each place; connects when one is first used.
+    pub fn new(options: &BackupOptions) -> Result<Self, Error> {
+        let keys = options.keys()?;
+        let open = |(name, place): (&String, &PlaceOptions)| {
+            let place = Place::open(name, place)?;
+            Ok((name.clone(), Repository::new(place, keys.clone())))
+        };
+        let repositories = options
+            .places
+            .iter()
+            .map(open)
+            .collect::<Result<_, Error>>()?;
+        let options = options.clone();
+        let inner = Arc::new(Inner {
+            options,
+            repositories,
+        });
+        Ok(Self { inner })
+    }
+
+    /// The settings.
+    pub fn options(&self) -> &BackupOptions {
+        &self.inner.options
+    }
+
+    /// The settings of one target.
+    pub fn target(&self, name: &str) -> Result<&TargetOptions, Error> {
+        self.inner
+            .options
+            .targets
+            .get(name)
+            .ok_or_else(|| Error::UnknownTarget {
+                target: name.to_owned(),
+                known: self.inner.options.targets.keys().cloned().collect(),
+            })
+    }
+
+    /// Where a target's backups are, the first place first, then its copies.
+    pub fn repositories(&self, target: &TargetOptions) -> Result<Vec<&Repository>, Error> {
+        std::iter::once(&target.place)
+            .chain(&target.copies)
+            .map(|name| self.repository(name))
+            .collect()
+    }
+
+    /// The place of this name.
+    pub fn repository(&self, name: &str) -> Result<&Repository, Error> {
+        self.inner
+            .repositories
+            .get(name)
+            .ok_or_else(|| Error::UnknownPlace {
+                place: name.to_owned(),
+            })
+    }
+}
