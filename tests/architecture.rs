@@ -428,6 +428,18 @@ const PLATFORM: Dialects = Dialects {
         },
         Only {
             dialect: "postgres",
+            names: &[
+                "table_health",
+                "index_health",
+                "begin_reindex",
+                "drop_leftovers",
+                "reindex",
+                "end_reindex",
+            ],
+            why: "SQLite has no dead rows, and no index that is broken without its table",
+        },
+        Only {
+            dialect: "postgres",
             names: &["row_security"],
             why: "SQLite has no row security",
         },
@@ -440,6 +452,11 @@ const PLATFORM: Dialects = Dialects {
             dialect: "sqlite",
             names: &["old_metrics"],
             why: "a statement that deletes cannot say what it left; PostgreSQL's `prune_metrics` does both",
+        },
+        Only {
+            dialect: "sqlite",
+            names: &["subscribed_webhooks"],
+            why: "an insert is no part of a query; PostgreSQL's `insert_event` says who wants to be told",
         },
         Only {
             dialect: "sqlite",

@@ -1,5 +1,7 @@
 //! `GET /metrics`, as Prometheus reads it.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -8,7 +10,10 @@ use utoipa_axum::routes;
 
 use super::ApiState;
 use super::schema::Guarded;
+use crate::telemetry;
 
+/// How long the database may take to count what waits for a decision.
+const PATIENCE: Duration = Duration::from_secs(2);
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
@@ -29,6 +34,11 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
     )
 )]
 async fn show(State(state): State<ApiState>) -> impl IntoResponse {
+    if let Some(records) = &state.records {
+        // What waits for a person is a fact of the database, the same whichever process is asked.
+        let parts = tokio::time::timeout(PATIENCE, records.count_unknown()).await;
+        telemetry::delivery::undecided(parts.ok().and_then(Result::ok));
+    }
     (
         [(header::CONTENT_TYPE, CONTENT_TYPE)],
         state.metrics.render(),

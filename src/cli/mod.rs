@@ -32,6 +32,7 @@ mod schedules;
 mod show;
 mod signal;
 mod slots;
+mod tables;
 mod view;
 mod webhooks;
 mod workers;
@@ -128,6 +129,8 @@ pub enum Command {
     Schedules(schedules::Command),
     /// Show the processes that run jobs
     Workers,
+    /// Show which tables want a vacuum, and which indexes are to be made anew
+    Tables(tables::Args),
     /// Count what is sealed with which key, and retire a key
     #[command(subcommand)]
     Keys(keys::Command),
@@ -218,6 +221,7 @@ async fn dispatch(
         Command::Webhooks(command) => {
             webhooks::run(&database.records, &client, command, printer).await
         }
+        Command::Tables(args) => tables::run(&database, args, printer).await,
         Command::Workers => workers::run(&client, printer).await,
         Command::Migrate => migrate::run(&database, printer).await,
         Command::Doctor => unreachable!("the doctor has been called before settings were read"),

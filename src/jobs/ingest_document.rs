@@ -4,11 +4,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use windlass::engine::{RetryAfter, is_permanent};
 use windlass::model::{Conflict, Unique};
-use windlass::{Context, Job, JobOptions, Json, Outcome};
+use windlass::{Context, Job, JobOptions, Json, Outcome, Timestamp};
 
+use super::announce::announce;
 use super::failure::from_platform;
 use super::{Services, document_text, embedding};
-use crate::platform::{Document, Failure, Finished, Indexed, NewChunk, Private};
+use crate::platform::{
+    Document, DocumentStatus, Failure, Finished, Indexed, NewChunk, NewEvent, Private,
+};
 use crate::services::chunking::Chunk;
 use crate::services::extract::Extracted;
 use crate::services::language;
@@ -89,10 +92,16 @@ impl IngestDocument {
             .begin(&self.tenant_id)
             .await
             .map_err(from_platform)?;
-        platform
+        let current = platform
             .mark_processing(&mut tx, &self.tenant_id, &document.id, document.version)
             .await
             .map_err(from_platform)?;
+        // A ready one was told of when it came; it is only looked at once more.
+        if current && document.status != DocumentStatus::Ready {
+            let key = format!("{}/{}", document.id, document.version);
+            let event = told("document.uploaded", document, key, None, cx.now());
+            announce(cx, &mut tx, &self.tenant_id, &event).await?;
+        }
         tx.commit()
             .await
             .map_err(|error| from_platform(error.into()))?;
@@ -141,6 +150,16 @@ impl IngestDocument {
             .map_err(from_platform)?;
         match finished {
             Finished::Stored => {
+                // Indexed once more, for another model, it is another event.
+                let key = format!("{}/{}", document.id, cx.job().id);
+                let event = told(
+                    "document.indexed",
+                    document,
+                    key,
+                    Some(chunks.len()),
+                    cx.now(),
+                );
+                announce(cx, &mut tx, &self.tenant_id, &event).await?;
                 let result = json!({"chunks": chunks.len(), "version": document.version});
                 let done = cx.commit(tx, Some(Json::encode(&result)?)).await?;
                 telemetry::documents::indexed(&self.tenant_id, &document.id, chunks.len());
@@ -177,6 +196,31 @@ impl IngestDocument {
             .map_err(|error| from_platform(error.into()))?;
         telemetry::documents::failed(&self.tenant_id, &document.id);
         Ok(())
+    }
+}
+
+/// What is told of a document: never its text.
+fn told(
+    kind: &str,
+    document: &Document,
+    key: String,
+    chunks: Option<usize>,
+    at: Timestamp,
+) -> NewEvent {
+    let mut data = json!({
+        "documentId": document.id,
+        "name": document.name,
+        "mimeType": document.mime_type,
+        "version": document.version,
+    });
+    if let Some(chunks) = chunks {
+        data["chunkCount"] = chunks.into();
+    }
+    NewEvent {
+        kind: kind.to_owned(),
+        key: Some(key),
+        data: Private(data),
+        at,
     }
 }
 

@@ -8,12 +8,14 @@ mod aggregate_analytics;
 mod aggregate_tenant;
 mod announce;
 mod check_documents;
+mod check_tables;
 mod deliver_message;
 mod deliver_webhook;
 mod document_text;
 mod document_walk;
 mod embedding;
 mod failure;
+mod find_failures;
 mod ingest_document;
 mod maintain_partitions;
 mod messages;
@@ -23,10 +25,13 @@ mod process_message;
 mod prune_deliveries;
 mod prune_embeddings;
 mod prune_message_metrics;
+mod prune_messages;
 mod publish_event;
+mod reindex;
 mod reindex_documents;
 mod retrieval;
 pub mod schedules;
+mod tell_failure;
 mod webchat;
 
 use std::sync::Arc;
@@ -48,8 +53,10 @@ pub use adopt_documents::AdoptDocuments;
 pub use aggregate_analytics::AggregateAnalytics;
 pub use aggregate_tenant::AggregateTenant;
 pub use check_documents::CheckDocuments;
+pub use check_tables::CheckTables;
 pub use deliver_message::DeliverMessage;
 pub use deliver_webhook::DeliverWebhook;
+pub use find_failures::FindFailures;
 pub use ingest_document::IngestDocument;
 pub use maintain_partitions::MaintainPartitions;
 pub use messages::{MessageOptions, PlanLimits, Texts};
@@ -58,9 +65,12 @@ pub use process_message::ProcessMessage;
 pub use prune_deliveries::PruneDeliveries;
 pub use prune_embeddings::PruneEmbeddings;
 pub use prune_message_metrics::PruneMessageMetrics;
+pub use prune_messages::PruneMessages;
 pub use publish_event::{PlatformEvent, PublishEvent};
+pub use reindex::Reindex;
 pub use reindex_documents::ReindexDocuments;
 pub use retrieval::{Found, retrieve};
+pub use tell_failure::TellFailure;
 
 /// What jobs work with.
 #[derive(Debug, Clone)]
@@ -93,6 +103,8 @@ pub struct Services {
 pub fn registry(services: Services) -> Registry<Services> {
     Registry::new(services)
         .register::<ProcessMessage>()
+        .register::<FindFailures>()
+        .register::<TellFailure>()
         .register::<DeliverMessage>()
         .register::<DeliverWebhook>()
         .register::<PruneDeliveries>()
@@ -104,6 +116,9 @@ pub fn registry(services: Services) -> Registry<Services> {
         .register::<AggregateAnalytics>()
         .register::<AggregateTenant>()
         .register::<PruneMessageMetrics>()
+        .register::<PruneMessages>()
         .register::<MaintainPartitions>()
+        .register::<CheckTables>()
+        .register::<Reindex>()
         .register::<PublishEvent>()
 }

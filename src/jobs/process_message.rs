@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use windlass::db::Tx;
 use windlass::engine::{RetryAfter, is_permanent};
 use windlass::model::{Conflict, Filter, Page, Unique};
-use windlass::{Backoff, Context, Job, JobOptions, Outcome, State, Timestamp, permanent};
+use windlass::{Backoff, Context, Job, JobId, JobOptions, Outcome, State, Timestamp, permanent};
 
 use super::Services;
+use super::announce::{announce, conversation_event};
 use super::failure::from_platform;
 use super::messages::Texts;
 use super::normalized::NormalizedMessage;
-use super::publish_event::publish;
 use crate::platform::{
     ChannelType, Conversation, ConversationStatus, Inbound, Message, MessageMetric, MonthlyUsage,
     NewConversation, NewEvent, NewMessage, Private, Received, TenantRuntime,
@@ -124,7 +124,11 @@ impl Job for ProcessMessage {
         if tenant.disabled_channels.contains(&channel) {
             return Ok(Outcome::cancel("the tenant's channel is disabled"));
         }
-        let (case, usage) = self.receive(&cx, channel, tenant).await?;
+        let origin = Origin {
+            id: cx.job().id,
+            enqueued_at: cx.job().enqueued_at,
+        };
+        let (case, usage) = self.receive(&cx, origin, channel, tenant).await?;
         let work = Box::pin(case.answer(usage));
         let result = tokio::time::timeout(PATIENCE, work).await;
         let result = result.unwrap_or_else(|_| Err(anyhow!("it took longer than {PATIENCE:?}")));
@@ -137,10 +141,18 @@ impl Job for ProcessMessage {
     }
 }
 
+/// The job that a message came as.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) id: JobId,
+    pub(super) enqueued_at: Timestamp,
+}
+
 /// One message on its way to its answer.
 struct Case<'a> {
     job: &'a ProcessMessage,
     cx: &'a Context<Services>,
+    origin: Origin,
     channel: ChannelType,
     tenant: Arc<TenantRuntime>,
     conversation: Conversation,
@@ -151,16 +163,38 @@ struct Case<'a> {
 }
 
 impl ProcessMessage {
+    /// Tells its writer that it could not be answered, unless that was done: for a job that ended without
+    /// being able to, in whose place `cx` acts. Completes `cx`'s job.
+    pub(super) async fn apologise(
+        &self,
+        cx: &Context<Services>,
+        origin: Origin,
+    ) -> anyhow::Result<Outcome> {
+        let Ok(channel) = self.channel.parse::<ChannelType>() else {
+            return Ok(Outcome::cancel("there is no such channel"));
+        };
+        let tenant = cx.services().platform.runtime(&self.tenant_id).await;
+        let Some(tenant) = tenant.map_err(from_platform)? else {
+            return Ok(Outcome::cancel("there is no such tenant any more"));
+        };
+        if !tenant.enabled || tenant.disabled_channels.contains(&channel) {
+            return Ok(Outcome::cancel("the tenant or its channel is disabled"));
+        }
+        let (case, _) = self.receive(cx, origin, channel, tenant).await?;
+        reply::apologised(&case).await
+    }
+
     /// Makes the message part of its conversation and of what its tenant used, once. What was used is
     /// told the first time only: a message that was within the limit stays so.
     async fn receive<'a>(
         &'a self,
         cx: &'a Context<Services>,
+        origin: Origin,
         channel: ChannelType,
         tenant: Arc<TenantRuntime>,
     ) -> anyhow::Result<(Case<'a>, Option<MonthlyUsage>)> {
         let platform = &cx.services().platform;
-        let at = self.written_at(cx);
+        let at = self.written_at(origin);
         let conversation = NewConversation {
             channel,
             external_id: self.message.conversation().to_owned(),
@@ -180,7 +214,7 @@ impl ProcessMessage {
             at,
         };
         // A message without an id of its own goes by this job's: it is the same on every attempt.
-        let fallback = cx.job().id.to_string();
+        let fallback = origin.id.to_string();
         let id = self.message.external_id().unwrap_or(&fallback);
         let inbound = Inbound {
             conversation,
@@ -214,6 +248,7 @@ impl ProcessMessage {
         let case = Case {
             job: self,
             cx,
+            origin,
             channel,
             tenant,
             conversation: received.conversation,
@@ -226,7 +261,7 @@ impl ProcessMessage {
         Ok((case, received.usage))
     }
 
-    /// Tells whoever listens on the broker that a message came in.
+    /// Announces that a message came in, and the conversation that began with it.
     async fn tell(
         &self,
         cx: &Context<Services>,
@@ -235,6 +270,11 @@ impl ProcessMessage {
         at: Timestamp,
     ) -> anyhow::Result<()> {
         let message = &received.message.id;
+        if received.usage.is_some_and(|usage| usage.began) {
+            let conversation = &received.conversation;
+            let event = conversation_event("conversation.created", conversation, message, at);
+            announce(cx, tx, &self.tenant_id, &event).await?;
+        }
         let event = NewEvent {
             kind: "message.received".to_owned(),
             key: Some(message.clone()),
@@ -246,14 +286,13 @@ impl ProcessMessage {
             })),
             at,
         };
-        // There is one of its kind for each message: the message's own id tells it from any other.
-        let id = format!("message.received/{message}");
-        publish(cx, tx, &self.tenant_id, id, &event).await
+        announce(cx, tx, &self.tenant_id, &event).await?;
+        Ok(())
     }
 
     /// When it was written: as the channel says, unless it lies ahead of the moment it came.
-    fn written_at(&self, cx: &Context<Services>) -> Timestamp {
-        let came = cx.job().enqueued_at;
+    fn written_at(&self, origin: Origin) -> Timestamp {
+        let came = origin.enqueued_at;
         self.message.timestamp.map_or(came, |at| at.min(came))
     }
 }
@@ -366,9 +405,9 @@ impl Case<'_> {
         MessageMetric {
             conversation_id: self.conversation.id.clone(),
             message_id: self.inbound.clone(),
-            sent_at: self.job.written_at(self.cx),
+            sent_at: self.job.written_at(self.origin),
             response_at: Some(now),
-            response_time: Some(now.since(self.cx.job().enqueued_at)),
+            response_time: Some(now.since(self.origin.enqueued_at)),
             rag_used: false,
             rag_similarity: None,
             rag_chunks_retrieved: None,

@@ -9,8 +9,8 @@ use windlass::model::{CatchUp, InvalidJson, Overlap, Schedule};
 use windlass::{Job, Json};
 
 use super::{
-    AdoptDocuments, AggregateAnalytics, CheckDocuments, MaintainPartitions, PruneDeliveries,
-    PruneEmbeddings, PruneMessageMetrics,
+    AdoptDocuments, AggregateAnalytics, CheckDocuments, CheckTables, FindFailures,
+    MaintainPartitions, PruneDeliveries, PruneEmbeddings, PruneMessageMetrics, PruneMessages,
 };
 
 /// Every schedule there is. All are in UTC, which knows no summer time, and run once after an outage
@@ -21,10 +21,14 @@ fn all() -> Result<Vec<Schedule>, InvalidJson> {
         every::<AggregateAnalytics>("daily_analytics", "5 0 * * *")?,
         every::<MaintainPartitions>("partitions_ahead", "15 1 * * *")?,
         every::<AdoptDocuments>("documents_left_alone", "* * * * *")?,
+        every::<FindFailures>("unanswered_messages", "* * * * *")?,
         every::<CheckDocuments>("document_check", "10 2 * * *")?,
+        every::<CheckTables>("table_check", "0 2 * * 0")?,
         every::<PruneDeliveries>("delivery_retention", "50 3 * * *")?,
         every::<PruneEmbeddings>("embedding_retention", "40 3 * * *")?,
         every::<PruneMessageMetrics>("message_metrics_retention", "30 3 * * *")?,
+        // Of tenants whose own settings ask for it.
+        every::<PruneMessages>("message_retention", "20 3 * * *")?,
     ])
 }
 

@@ -18,22 +18,38 @@ pub struct NewEvent {
     pub at: Timestamp,
 }
 
+/// An event on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announced {
+    /// Its id.
+    pub id: String,
+    /// Whether it was not there before.
+    pub is_new: bool,
+    /// The ids of the tenant's webhooks that want to be told of it; none if it was there before.
+    pub webhooks: Vec<String>,
+}
+
 impl Platform {
-    /// Records an event, and returns its id.
+    /// Records an event, and says who wants to be told of it.
     pub async fn insert_event(
         &self,
         tx: &mut Tx,
         tenant: &str,
         event: &NewEvent,
-    ) -> Result<String, Error> {
+    ) -> Result<Announced, Error> {
         let id = match &event.key {
             Some(key) => ids::derived(&["event", tenant, &event.kind, key]),
             None => ids::fresh(),
         };
         let data = text::storable_json(&event.data);
-        self.repository
+        let wanted = self
+            .repository
             .insert_event(tx, tenant, &id, &event.kind, &data, event.at)
             .await?;
-        Ok(id)
+        Ok(Announced {
+            id,
+            is_new: wanted.is_some(),
+            webhooks: wanted.unwrap_or_default(),
+        })
     }
 }

@@ -17,6 +17,7 @@ mod partitions;
 mod postgres;
 mod private;
 mod repository;
+mod retention;
 mod rows;
 mod runtime;
 mod schema;
@@ -24,6 +25,7 @@ mod search;
 mod secrets;
 mod settings;
 mod sqlite;
+mod tables;
 mod tenants;
 mod terms;
 mod text;
@@ -40,7 +42,7 @@ pub use conversations::{
 };
 pub use documents::{Document, DocumentStatus, Failure, Finished, Indexed, NewChunk, NewDocument};
 pub use error::Error;
-pub use events::NewEvent;
+pub use events::{Announced, NewEvent};
 pub use intake::{Inbound, MonthlyUsage, Received};
 pub use metrics::MessageMetric;
 pub use partitions::PARTITIONED;
@@ -50,8 +52,10 @@ pub use schema::Prepared;
 pub use search::{EMBEDDING_DIMENSIONS, Hit};
 pub use secrets::{Credentials, InvalidSecretKey, SecretKeys};
 pub use settings::{
-    EscalationSettings, LlmSettings, RagSettings, SelfAssessment, TenantSettings, TextSettings,
+    EscalationSettings, LlmSettings, RagSettings, RetentionSettings, SelfAssessment,
+    TenantSettings, TextSettings,
 };
+pub use tables::{Advice, Advised, IndexHealth, Reindexed, TableHealth, TablesReport};
 pub use tenants::{Channel, ChannelType, OpenChannel, Tenant, UnknownChannelType};
 pub use upkeep::{ExaminedDocument, Idle, UnfinishedDocument};
 pub use webhooks::{NewWebhook, RecordedEvent, Webhook};

@@ -10,11 +10,13 @@ use super::conversations::{Message, NewConversation};
 use super::documents::{NewChunkRow, NewDocumentRow};
 use super::intake::Intake;
 use super::metrics::MessageMetric;
+use super::retention::Retention;
 use super::rows::{
     ChannelRow, ConversationRow, DocumentRow, HitRow, MessageRow, OpenChannelRow, SecretRow,
     TenantRow,
 };
 use super::schema::Prepared;
+use super::tables::Tables;
 use super::terms::Terms;
 use super::upkeep::Upkeep;
 use super::webhooks::Outbound;
@@ -27,7 +29,7 @@ use super::{ChannelType, Error};
 /// missing is [`Error::NotFound`], unless it returns whether it found it.
 #[async_trait]
 pub(super) trait Repository:
-    Analytics + Intake + Outbound + Upkeep + fmt::Debug + Send + Sync
+    Analytics + Intake + Outbound + Retention + Tables + Upkeep + fmt::Debug + Send + Sync
 {
     async fn prepare(&self, keep: bool) -> Result<Prepared, Error>;
     async fn enter(&self, tx: &mut Tx, tenant: &str) -> Result<(), Error>;
@@ -109,6 +111,7 @@ pub(super) trait Repository:
         tenant: &str,
         metric: &MessageMetric,
     ) -> Result<bool, Error>;
+    /// The webhooks that want to be told of it; `None` if its key was taken.
     async fn insert_event(
         &self,
         tx: &mut Tx,
@@ -117,7 +120,7 @@ pub(super) trait Repository:
         kind: &str,
         data: &Value,
         at: Timestamp,
-    ) -> Result<(), Error>;
+    ) -> Result<Option<Vec<String>>, Error>;
 
     async fn insert_document(
         &self,

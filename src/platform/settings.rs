@@ -2,6 +2,7 @@
 //! is named, so that somebody can be told.
 
 mod escalation;
+mod retention;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::Private;
 pub use escalation::{EscalationSettings, SelfAssessment};
+pub use retention::RetentionSettings;
 
 /// `tenants.settings`, as far as background work reads it.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +40,8 @@ pub struct TenantSettings {
     pub escalation: EscalationSettings,
     /// `llm`.
     pub llm: LlmSettings,
+    /// `retention`.
+    pub retention: RetentionSettings,
 }
 
 /// `texts`: what people are told, where it is not what everybody is told.
@@ -119,6 +123,7 @@ impl Default for TenantSettings {
             texts: TextSettings::default(),
             escalation: EscalationSettings::default(),
             llm: LlmSettings::default(),
+            retention: RetentionSettings::default(),
         }
     }
 }
@@ -151,6 +156,7 @@ impl TenantSettings {
             texts: TextSettings::read(root.object("texts")),
             escalation: EscalationSettings::read(root.object("confidenceEscalation")),
             llm: LlmSettings::read(root.object("llm")),
+            retention: RetentionSettings::read(root.object("retention")),
         };
         (settings, problems)
     }

@@ -51,12 +51,6 @@ pub(super) trait Outbound {
         id: &str,
         webhook: &NewWebhook<'_>,
     ) -> Result<(), Error>;
-    async fn subscribed_webhooks(
-        &self,
-        tx: &mut Tx,
-        tenant: &str,
-        event: &str,
-    ) -> Result<Vec<String>, Error>;
     async fn webhook(&self, tenant: &str, id: &str) -> Result<Option<WebhookRow>, Error>;
 }
 
@@ -110,16 +104,6 @@ impl Platform {
             .create_webhook(tx, tenant, &id, &webhook)
             .await?;
         Ok(id)
-    }
-
-    /// The ids of a tenant's webhooks that want to be told of a kind of event.
-    pub async fn subscribed_webhooks(
-        &self,
-        tx: &mut Tx,
-        tenant: &str,
-        event: &str,
-    ) -> Result<Vec<String>, Error> {
-        self.repository.subscribed_webhooks(tx, tenant, event).await
     }
 
     /// One of a tenant's webhooks, whether enabled or not. Another tenant's is as if it were not there.

@@ -270,6 +270,16 @@ impl Records {
         rows.into_iter().map(Outgoing::try_from).collect()
     }
 
+    /// How many parts wait for an operator to decide.
+    pub async fn count_unknown(&self) -> Result<u64, Error> {
+        let count = match &self.db {
+            Db::Postgres(db) => postgres::outbox::count_unknown(db).await?,
+            Db::Sqlite(db) => sqlite::outbox::count_unknown(db).await?,
+            _ => return Err(Error::UnknownDialect),
+        };
+        Ok(count.unsigned_abs())
+    }
+
     /// One part, if it is this tenant's.
     pub async fn outbox_row(
         &self,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 
@@ -102,16 +102,21 @@ fn unavailable(service: &str, reason: String, headers: &HeaderMap) -> Error {
     }
 }
 
-/// Only the form in seconds, which is what APIs send; a date is as good as nothing said.
+/// In seconds, or as a date. That is reckoned from the date of the answer itself: whose clock is wrong does
+/// not matter.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+    let after = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match after.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let until = httpdate::parse_http_date(after).ok()?;
+            let now = headers.get(DATE)?.to_str().ok()?;
+            let now = httpdate::parse_http_date(now.trim()).ok()?;
+            // In the past already: it may be tried at once.
+            until.duration_since(now).unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST_RETRY_AFTER))
 }
 
 /// Reads a whole JSON answer of at most `limit` bytes.
@@ -189,8 +194,39 @@ mod tests {
         assert_eq!(after("7"), Some(Duration::from_secs(7)));
         assert_eq!(after(" 30 "), Some(Duration::from_secs(30)));
         assert_eq!(after("99999999"), Some(LONGEST_RETRY_AFTER));
-        assert_eq!(after("Wed, 21 Oct 2026 07:28:00 GMT"), None);
         assert_eq!(after("-1"), None);
+        assert_eq!(after("soon"), None);
+    }
+
+    #[test]
+    fn retry_after_may_be_a_date_by_the_clock_of_the_service() {
+        let after = |date: Option<&'static str>, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, value.parse().unwrap());
+            if let Some(date) = date {
+                headers.insert(DATE, date.parse().unwrap());
+            }
+            retry_after(&headers)
+        };
+        let date = Some("Wed, 21 Oct 2026 07:28:00 GMT");
+        for (value, seconds) in [
+            ("Wed, 21 Oct 2026 07:28:30 GMT", 30),
+            ("Wednesday, 21-Oct-26 07:29:00 GMT", 60),
+            ("Wed, 21 Oct 2026 07:27:00 GMT", 0),
+            ("Thu, 22 Oct 2026 07:28:00 GMT", 3600),
+        ] {
+            assert_eq!(
+                after(date, value),
+                Some(Duration::from_secs(seconds)),
+                "{value}"
+            );
+        }
+        assert_eq!(after(None, "Wed, 21 Oct 2026 07:28:30 GMT"), None);
+        assert_eq!(
+            after(Some("yesterday"), "Wed, 21 Oct 2026 07:28:30 GMT"),
+            None
+        );
+        assert_eq!(after(date, "tomorrow"), None);
     }
 
     #[test]

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use tracing::{info, warn};
 
 /// Requests that sent a part of a message, by channel and outcome.
@@ -15,6 +17,8 @@ pub const SENDS: &str = "channel_sends_total";
 pub const SEND: &str = "channel_send_duration_seconds";
 /// Parts of messages of which nobody knows whether they were sent, by channel.
 pub const UNKNOWN: &str = "outbox_unknown_total";
+/// Parts of messages that wait for an operator to decide, now.
+pub const UNDECIDED: &str = "outbox_undecided";
 /// Requests that told a tenant's endpoint of an event, by outcome.
 pub const WEBHOOKS: &str = "webhook_deliveries_total";
 /// How long they took, in seconds.
@@ -30,6 +34,10 @@ pub(super) fn describe() {
     describe_counter!(
         UNKNOWN,
         "Parts of messages of which nobody knows whether they were sent: an operator decides"
+    );
+    describe_gauge!(
+        UNDECIDED,
+        "Parts of messages that may have been sent or not, and wait for an operator to decide"
     );
     describe_counter!(WEBHOOKS, "Requests that told an endpoint of an event");
     describe_histogram!(
@@ -55,6 +63,15 @@ pub fn outcome_unknown(channel: &str, message: &str, part: i32, reason: &str) {
         reason,
         "a message may have been sent, or not: an operator decides (jobctl outbox list)"
     );
+}
+
+/// So many parts of messages wait for an operator to decide; not known if the database is away.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a count of what a person decides"
+)]
+pub fn undecided(parts: Option<u64>) {
+    gauge!(UNDECIDED).set(parts.map_or(f64::NAN, |parts| parts as f64));
 }
 
 /// A request told a tenant's endpoint of an event, or tried to.

@@ -52,4 +52,6 @@ fn describe() {
     super::http::describe();
     super::messages::describe();
     super::models::describe();
+    super::retention::describe();
+    super::tables::describe();
 }

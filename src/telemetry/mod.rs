@@ -14,6 +14,8 @@ pub mod messages;
 mod metrics;
 pub mod models;
 mod outage;
+pub mod retention;
+pub mod tables;
 
 pub use log::{InvalidLevel, LogFormat, LogOptions, init, level_filter, subscriber};
 pub use metrics::{install, recorder, upkeep};

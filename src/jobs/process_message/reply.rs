@@ -10,9 +10,11 @@ use super::confidence::{self, Confidence};
 use super::escalation::{Action, worded};
 use super::{Case, escalation};
 use crate::jobs::DeliverMessage;
-use crate::jobs::announce::announce;
+use crate::jobs::announce::{announce, conversation_event};
 use crate::jobs::failure::from_platform;
-use crate::platform::{ConversationStatus, MessageMetric, NewEvent, NewMessage, Private, Recorded};
+use crate::platform::{
+    Conversation, ConversationStatus, MessageMetric, NewEvent, NewMessage, Private, Recorded,
+};
 use crate::telemetry;
 
 /// What is said, and what is recorded of it.
@@ -105,15 +107,7 @@ pub(super) async fn over_limit(case: &Case<'_>) -> anyhow::Result<Outcome> {
 /// The job is about to be set aside: its writer is told, once however often that happens. The job
 /// itself ends by its error.
 pub(super) async fn gave_up(case: &Case<'_>) -> anyhow::Result<()> {
-    let reply = Reply {
-        key: format!("failure/{}", case.inbound),
-        text: case.texts().failure.clone(),
-        metadata: json!({"adapter": null, "failed": true}),
-        metric: MessageMetric {
-            error_occurred: true,
-            ..case.metric()
-        },
-    };
+    let reply = failure(case);
     let kept: Kept = super::ask::resume(case)?;
     let mut tx = begin(case).await?;
     let Some((recorded, _)) = record(case, &mut tx, &reply).await? else {
@@ -130,6 +124,40 @@ pub(super) async fn gave_up(case: &Case<'_>) -> anyhow::Result<()> {
     tx.commit()
         .await
         .map_err(|error| from_platform(error.into()))
+}
+
+/// The same in the place of a job that has ended, and could not say it itself. Completes the job that does so.
+pub(super) async fn apologised(case: &Case<'_>) -> anyhow::Result<Outcome> {
+    let mut tx = begin(case).await?;
+    let told = match record(case, &mut tx, &failure(case)).await? {
+        Some((recorded, _)) if recorded.is_new => {
+            let (channel, inbound) = (case.channel.as_str(), case.inbound.clone());
+            tx.after_commit(move || telemetry::messages::given_up(channel, &inbound));
+            true
+        }
+        // A human answers, or the job has said it before it ended.
+        _ => {
+            tx.rollback()
+                .await
+                .map_err(|error| from_platform(error.into()))?;
+            tx = begin(case).await?;
+            false
+        }
+    };
+    let result = json!({"inboundId": case.inbound, "told": told});
+    Ok(case.cx.commit(tx, Some(Json::encode(&result)?)).await?)
+}
+
+fn failure(case: &Case<'_>) -> Reply {
+    Reply {
+        key: format!("failure/{}", case.inbound),
+        text: case.texts().failure.clone(),
+        metadata: json!({"adapter": null, "failed": true}),
+        metric: MessageMetric {
+            error_occurred: true,
+            ..case.metric()
+        },
+    }
 }
 
 /// Records the reply and its delivery, hands the conversation over if there is an `escalation`, and
@@ -231,6 +259,17 @@ async fn hand_over(case: &Case<'_>, tx: &mut Tx, mut data: Value) -> anyhow::Res
         data: Private(data),
         at: case.cx.now(),
     };
+    announce(case.cx, tx, tenant, &event).await?;
+    let changed = Conversation {
+        status: ConversationStatus::AssignedHuman,
+        ..case.conversation.clone()
+    };
+    let event = conversation_event(
+        "conversation.updated",
+        &changed,
+        &case.inbound,
+        case.cx.now(),
+    );
     announce(case.cx, tx, tenant, &event).await?;
     let (channel, inbound) = (case.channel.as_str(), case.inbound.clone());
     tx.after_commit(move || telemetry::messages::escalated(channel, &inbound, reason));

@@ -2,9 +2,11 @@
 
 mod analytics;
 mod intake;
+mod retention;
 mod schema;
 mod search;
 mod sql;
+mod tables;
 mod upkeep;
 mod webhooks;
 
@@ -345,16 +347,17 @@ impl Repository for PostgresRepository {
         kind: &str,
         data: &Value,
         at: Timestamp,
-    ) -> Result<(), Error> {
-        sqlx::query(sql::INSERT_EVENT)
+    ) -> Result<Option<Vec<String>>, Error> {
+        let rows: Vec<Option<String>> = sqlx::query_scalar(sql::INSERT_EVENT)
             .bind(id)
             .bind(tenant)
             .bind(kind)
             .bind(data)
             .bind(instant(at))
-            .execute(of(tx)?)
+            .fetch_all(of(tx)?)
             .await?;
-        Ok(())
+        let is_new = !rows.is_empty();
+        Ok(is_new.then(|| rows.into_iter().flatten().collect()))
     }
 
     async fn insert_document(

@@ -54,19 +54,6 @@ impl Outbound for PostgresRepository {
         Ok(())
     }
 
-    async fn subscribed_webhooks(
-        &self,
-        tx: &mut Tx,
-        tenant: &str,
-        event: &str,
-    ) -> Result<Vec<String>, Error> {
-        Ok(sqlx::query_scalar(sql::SUBSCRIBED_WEBHOOKS)
-            .bind(tenant)
-            .bind(event)
-            .fetch_all(of(tx)?)
-            .await?)
-    }
-
     async fn webhook(&self, tenant: &str, id: &str) -> Result<Option<WebhookRow>, Error> {
         let mut tx = self.reading(tenant).await?;
         let row = sqlx::query_as(sql::WEBHOOK)

@@ -2,9 +2,11 @@
 
 mod analytics;
 mod intake;
+mod retention;
 mod schema;
 mod search;
 mod sql;
+mod tables;
 mod upkeep;
 mod webhooks;
 
@@ -296,16 +298,25 @@ impl Repository for SqliteRepository {
         kind: &str,
         data: &Value,
         at: Timestamp,
-    ) -> Result<(), Error> {
-        sqlx::query(sql::INSERT_EVENT)
+    ) -> Result<Option<Vec<String>>, Error> {
+        let connection = of(tx)?;
+        let done = sqlx::query(sql::INSERT_EVENT)
             .bind(id)
             .bind(tenant)
             .bind(kind)
             .bind(data)
             .bind(millis(at))
-            .execute(of(tx)?)
+            .execute(&mut *connection)
             .await?;
-        Ok(())
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        let wanted = sqlx::query_scalar(sql::SUBSCRIBED_WEBHOOKS)
+            .bind(tenant)
+            .bind(kind)
+            .fetch_all(connection)
+            .await?;
+        Ok(Some(wanted))
     }
 
     async fn insert_document(

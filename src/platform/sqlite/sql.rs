@@ -16,6 +16,7 @@ statements! {
     CONVERSATION = "conversation";
     CONVERSATION_STATUS = "conversation_status";
     COUNT_USAGE = "count_usage";
+    CONVERSATIONS_AFTER = "conversations_after";
     CREATE_CHANNEL = "create_channel";
     CREATE_TENANT = "create_tenant";
     CREATE_WEBHOOK = "create_webhook";
@@ -45,6 +46,8 @@ statements! {
     NEAREST = "nearest";
     OLD_METRICS = "old_metrics";
     OPEN_CHANNELS = "open_channels";
+    PRUNE_API_LOGS = "prune_api_logs";
+    PRUNE_MESSAGES = "prune_messages";
     PRUNE_METRICS = "prune_metrics";
     RECORD_MESSAGE = "record_message";
     REPLACE_CONTENT = "replace_content";

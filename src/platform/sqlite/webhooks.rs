@@ -50,19 +50,6 @@ impl Outbound for SqliteRepository {
         Ok(())
     }
 
-    async fn subscribed_webhooks(
-        &self,
-        tx: &mut Tx,
-        tenant: &str,
-        event: &str,
-    ) -> Result<Vec<String>, Error> {
-        Ok(sqlx::query_scalar(sql::SUBSCRIBED_WEBHOOKS)
-            .bind(tenant)
-            .bind(event)
-            .fetch_all(of(tx)?)
-            .await?)
-    }
-
     async fn webhook(&self, tenant: &str, id: &str) -> Result<Option<WebhookRow>, Error> {
         let row = sqlx::query_as(sql::WEBHOOK)
             .bind(tenant)

@@ -142,3 +142,9 @@ pub(in crate::records) async fn prune(
         .await?;
     Ok(done.rows_affected())
 }
+
+pub(in crate::records) async fn count_unknown(db: &Sqlite) -> Result<i64, Error> {
+    Ok(sqlx::query_scalar(sql::COUNT_UNKNOWN)
+        .fetch_one(db.readers())
+        .await?)
+}

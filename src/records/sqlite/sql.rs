@@ -8,6 +8,7 @@ macro_rules! statements {
 
 statements! {
     BEGIN_SEND = "begin_send";
+    COUNT_UNKNOWN = "count_unknown";
     DELETE_QUARANTINED = "delete_quarantined";
     DELIVERIES = "deliveries";
     DELIVERY = "delivery";

@@ -1,15 +1,18 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use metachat_jobs::api::{self, ApiState, SecurityOptions, ServerOptions};
+use metachat_jobs::records::{NewOutgoing, Records};
 use metachat_jobs::telemetry;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Barrier;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 use windlass::Client;
 use windlass::model::{Timestamp, WorkerRecord};
 use windlass::store::memory::MemoryStore;
@@ -60,6 +63,46 @@ async fn queues_and_workers_are_shown() {
     let workers = api.get("/v1/workers").await.json();
     assert_eq!(workers["workers"][0]["id"], "w-1");
     assert_eq!(workers["workers"][0]["slots"], 4);
+}
+
+#[tokio::test]
+async fn sends_that_wait_for_a_decision_are_a_metric() {
+    let recorder = telemetry::recorder().unwrap();
+    let _counting = metrics::set_default_local_recorder(&recorder);
+    let folder = tempfile::tempdir().unwrap();
+    let records = Records::new(crate::support::sqlite(folder.path()));
+    let client = Client::new(Arc::new(MemoryStore::default()));
+    let api = Api::of(client, Duration::from_secs(30), |state| {
+        state.with_records(records.clone())
+    });
+    let shown = async || {
+        assert_eq!(api.get("/metrics").await.status, StatusCode::OK);
+        let text = recorder.handle().render();
+        let mut lines = text.lines();
+        let line = lines.find(|line| line.starts_with("outbox_undecided "));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(
+        shown().await,
+        "outbox_undecided NaN",
+        "there are no tables yet"
+    );
+    records.prepare().await.unwrap();
+    assert_eq!(shown().await, "outbox_undecided 0");
+    let new = NewOutgoing {
+        job: windlass::JobId::from_uuid(Uuid::now_v7()),
+        tenant: "t",
+        conversation: "c",
+        message: "m",
+        channel: "whatsapp",
+        parts: 2,
+    };
+    let part = records.open_outbox(&new).await.unwrap().remove(0);
+    let sender = Uuid::now_v7();
+    assert!(records.begin_send(&part, sender, new.job).await.unwrap());
+    let part = records.outbox_of("t", "m").await.unwrap().remove(0);
+    assert!(records.lose_send(&part, "no reply").await.unwrap());
+    assert_eq!(shown().await, "outbox_undecided 1");
 }
 
 #[tokio::test]

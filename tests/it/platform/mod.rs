@@ -8,6 +8,7 @@ pub(crate) mod fixture;
 mod partitions;
 mod prepare;
 pub(crate) mod records;
+mod retention;
 mod search;
 mod tenants;
 

@@ -8,7 +8,7 @@ mod providers;
 mod resuming;
 mod server;
 mod settings;
-mod sql;
+pub(super) mod sql;
 
 /// Runs each test on both databases.
 macro_rules! on_both {

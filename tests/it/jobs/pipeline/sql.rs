@@ -5,7 +5,7 @@ use metachat_jobs::platform::Platform;
 use crate::jobs::rig::TENANT;
 
 /// Runs a statement that both dialects understand.
-pub(super) async fn run(platform: &Platform, statement: &'static str) {
+pub(crate) async fn run(platform: &Platform, statement: &'static str) {
     let mut tx = platform.begin(TENANT).await.unwrap();
     if let Some(connection) = tx.postgres() {
         sqlx::raw_sql(statement).execute(connection).await.unwrap();
@@ -17,7 +17,7 @@ pub(super) async fn run(platform: &Platform, statement: &'static str) {
 }
 
 /// The one number that a query finds, cast to bigint.
-pub(super) async fn number(platform: &Platform, query: &'static str) -> i64 {
+pub(crate) async fn number(platform: &Platform, query: &'static str) -> i64 {
     let mut tx = platform.begin(TENANT).await.unwrap();
     if let Some(connection) = tx.postgres() {
         sqlx::query_scalar(query).fetch_one(connection).await
@@ -29,7 +29,7 @@ pub(super) async fn number(platform: &Platform, query: &'static str) -> i64 {
 }
 
 /// The texts that a query finds, cast to text.
-pub(super) async fn texts(platform: &Platform, query: &'static str) -> Vec<String> {
+pub(crate) async fn texts(platform: &Platform, query: &'static str) -> Vec<String> {
     let mut tx = platform.begin(TENANT).await.unwrap();
     if let Some(connection) = tx.postgres() {
         sqlx::query_scalar(query).fetch_all(connection).await
