@@ -11,10 +11,11 @@ use uuid::Uuid;
 use windlass::model::Enqueued;
 use windlass::{JobId, Timestamp};
 
+use super::actor::Actor;
 use super::query::{Params, UuidOfPath};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
-use crate::ingress::rabbitmq::{NotReplayed, replay};
+use crate::ingress::rabbitmq::{self, NotReplayed, replay};
 use crate::platform::Platform;
 use crate::records::{QuarantineFilter, Quarantined, Records};
 
@@ -58,6 +59,15 @@ struct Shown {
     /// Also the body, which may hold what people wrote.
     #[serde(default)]
     body: bool,
+}
+
+/// Why it is done.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Why {
+    /// For the audit log.
+    reason: Option<String>,
 }
 
 /// A message that could not become a job.
@@ -180,7 +190,7 @@ async fn show(
     path = "/v1/quarantine/{id}/replay",
     operation_id = "replayQuarantined",
     tag = "quarantine",
-    params(("id" = String, Path, format = Uuid)),
+    params(("id" = String, Path, format = Uuid), Why),
     responses(
         (status = 202, description = "It will be processed, and is out of quarantine", body = Replayed),
         (status = 404, description = "Nothing with this id is in quarantine", body = Problem, content_type = "application/problem+json"),
@@ -191,9 +201,12 @@ async fn show(
 async fn replay_one(
     State(state): State<ApiState>,
     UuidOfPath(id): UuidOfPath,
+    Params(why): Params<Why>,
+    actor: Actor,
 ) -> Result<(StatusCode, Json<Replayed>), Problem> {
     let Quarantine { records, platform } = state.quarantine()?;
-    let enqueued = replay(&state.client, platform, records, id).await?;
+    let operator = actor.operator(&state, why.reason.as_deref());
+    let enqueued = replay(&state.client, platform, records, &operator, id).await?;
     let replayed = Replayed {
         job_id: enqueued.id(),
         duplicate: !matches!(enqueued, Enqueued::Inserted(_)),
@@ -207,7 +220,7 @@ async fn replay_one(
     path = "/v1/quarantine/{id}",
     operation_id = "discardQuarantined",
     tag = "quarantine",
-    params(("id" = String, Path, format = Uuid)),
+    params(("id" = String, Path, format = Uuid), Why),
     responses(
         (status = 204, description = "It is deleted"),
         (status = 404, description = "Nothing with this id is in quarantine", body = Problem, content_type = "application/problem+json"),
@@ -217,12 +230,12 @@ async fn replay_one(
 async fn discard(
     State(state): State<ApiState>,
     UuidOfPath(id): UuidOfPath,
+    Params(why): Params<Why>,
+    actor: Actor,
 ) -> Result<StatusCode, Problem> {
-    if state.quarantine()?.records.discard_quarantined(id).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Problem::not_in_quarantine())
-    }
+    let operator = actor.operator(&state, why.reason.as_deref());
+    rabbitmq::discard(&state.quarantine()?.records, &operator, id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 impl ApiState {
@@ -241,6 +254,7 @@ impl From<NotReplayed> for Problem {
             NotReplayed::Enqueue(error) => error.into(),
             NotReplayed::Records(error) => error.into(),
             NotReplayed::Platform(error) => error.into(),
+            NotReplayed::Operator(error) => error.into(),
             NotReplayed::Database(error) => crate::records::Error::from(error).into(),
         }
     }

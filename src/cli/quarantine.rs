@@ -7,9 +7,9 @@ use windlass::model::Enqueued;
 use windlass::{Client, JobId};
 
 use super::printer::table;
-use super::{Exit, Failure, Printer};
+use super::{Exit, Failure, Printer, actor};
 use crate::compose::Database;
-use crate::ingress::rabbitmq::{NotReplayed, replay};
+use crate::ingress::rabbitmq::{self, NotReplayed, replay};
 use crate::records::{self, QuarantineFilter, Quarantined};
 
 #[derive(Debug, clap::Subcommand)]
@@ -38,11 +38,17 @@ pub enum Command {
     Replay {
         /// Which
         id: Uuid,
+        /// Why, for the audit log
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Delete a message for good
     Discard {
         /// Which
         id: Uuid,
+        /// Why, for the audit log
+        #[arg(long)]
+        reason: Option<String>,
     },
 }
 
@@ -108,8 +114,9 @@ pub(super) async fn run(
             printer.data(&sheet, Sheet::text)?;
             Ok(())
         }
-        Command::Replay { id } => {
-            let enqueued = replay(client, &database.platform, records, id).await;
+        Command::Replay { id, reason } => {
+            let operator = actor::operator(client, reason.as_deref());
+            let enqueued = replay(client, &database.platform, records, &operator, id).await;
             let enqueued = enqueued.map_err(|error| not_replayed(id, error))?;
             let replayed = Replayed {
                 job_id: enqueued.id(),
@@ -121,10 +128,10 @@ pub(super) async fn run(
             }
             Ok(())
         }
-        Command::Discard { id } => {
-            if !records.discard_quarantined(id).await? {
-                return Err(none(id));
-            }
+        Command::Discard { id, reason } => {
+            let operator = actor::operator(client, reason.as_deref());
+            let discarded = rabbitmq::discard(records, &operator, id).await;
+            discarded.map_err(|error| not_replayed(id, error))?;
             printer.data(&Discarded { id }, |_| format!("{id} discarded\n"))?;
             Ok(())
         }

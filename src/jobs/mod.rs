@@ -26,6 +26,7 @@ mod prune_deliveries;
 mod prune_embeddings;
 mod prune_message_metrics;
 mod prune_messages;
+mod prune_quarantine;
 mod publish_event;
 mod reindex;
 mod reindex_documents;
@@ -66,6 +67,7 @@ pub use prune_deliveries::PruneDeliveries;
 pub use prune_embeddings::PruneEmbeddings;
 pub use prune_message_metrics::PruneMessageMetrics;
 pub use prune_messages::PruneMessages;
+pub use prune_quarantine::PruneQuarantine;
 pub use publish_event::{PlatformEvent, PublishEvent};
 pub use reindex::Reindex;
 pub use reindex_documents::ReindexDocuments;
@@ -117,6 +119,7 @@ pub fn registry(services: Services) -> Registry<Services> {
         .register::<AggregateTenant>()
         .register::<PruneMessageMetrics>()
         .register::<PruneMessages>()
+        .register::<PruneQuarantine>()
         .register::<MaintainPartitions>()
         .register::<CheckTables>()
         .register::<Reindex>()

@@ -11,6 +11,7 @@ use windlass::{Job, Json};
 use super::{
     AdoptDocuments, AggregateAnalytics, CheckDocuments, CheckTables, FindFailures,
     MaintainPartitions, PruneDeliveries, PruneEmbeddings, PruneMessageMetrics, PruneMessages,
+    PruneQuarantine,
 };
 
 /// Every schedule there is. All are in UTC, which knows no summer time, and run once after an outage
@@ -25,6 +26,7 @@ fn all() -> Result<Vec<Schedule>, InvalidJson> {
         every::<CheckDocuments>("document_check", "10 2 * * *")?,
         every::<CheckTables>("table_check", "0 2 * * 0")?,
         every::<PruneDeliveries>("delivery_retention", "50 3 * * *")?,
+        every::<PruneQuarantine>("quarantine_retention", "45 3 * * *")?,
         every::<PruneEmbeddings>("embedding_retention", "40 3 * * *")?,
         every::<PruneMessageMetrics>("message_metrics_retention", "30 3 * * *")?,
         // Of tenants whose own settings ask for it.

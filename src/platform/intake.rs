@@ -28,6 +28,8 @@ pub(super) trait Intake {
         message: &Message,
         ids: &[String],
     ) -> Result<Option<String>, Error>;
+    /// Whether the tenant has a message that came in under this id.
+    async fn has_message(&self, tenant: &str, external_id: &str) -> Result<bool, Error>;
     /// The newest messages of a conversation, newest first, with those that `tx` wrote.
     async fn newest(
         &self,
@@ -163,6 +165,13 @@ impl Platform {
             history,
             usage,
         })
+    }
+
+    /// Whether a message that its channel calls so has come in, whoever took it in.
+    pub async fn has_message(&self, tenant: &str, external_id: &str) -> Result<bool, Error> {
+        self.repository
+            .has_message(tenant, &super::text::storable(external_id))
+            .await
     }
 
     /// Locks a conversation until the transaction ends, and says who answers in it.

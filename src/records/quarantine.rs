@@ -127,6 +127,15 @@ impl Records {
         }
     }
 
+    /// Deletes up to `limit` messages that were set aside before a time, oldest first; how many.
+    pub async fn prune_quarantine(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+        match &self.db {
+            Db::Postgres(db) => postgres::quarantine::prune(db, before, limit).await,
+            Db::Sqlite(db) => sqlite::quarantine::prune(db, before, limit).await,
+            _ => Err(Error::UnknownDialect),
+        }
+    }
+
     /// Deletes a message in quarantine. Whether it was there.
     pub async fn discard_quarantined(&self, id: Uuid) -> Result<bool, Error> {
         let mut tx = self.db.begin().await?;

@@ -12,5 +12,6 @@ mod outage;
 mod outbox;
 mod process;
 mod publisher;
+mod quorum;
 mod rabbitmq;
 mod zombie;

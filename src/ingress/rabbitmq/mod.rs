@@ -7,6 +7,7 @@
 mod batch;
 mod dead_letters;
 mod message;
+mod recover;
 mod replay;
 mod session;
 
@@ -24,7 +25,8 @@ use crate::telemetry::Outage;
 
 pub use dead_letters::{Emptied, NotEmptied, empty};
 pub use message::Fault;
-pub use replay::{NotReplayed, replay};
+pub use recover::{NotRecovered, Recovered, Recovery};
+pub use replay::{NotReplayed, discard, replay};
 use session::End;
 
 /// How soon a process that stands by looks again.

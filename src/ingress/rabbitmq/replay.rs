@@ -1,7 +1,7 @@
 //! What was set aside, once more: by an operator who has removed the cause.
 
 use uuid::Uuid;
-use windlass::engine::EnqueueError;
+use windlass::engine::{EnqueueError, Operator, OperatorError};
 use windlass::model::Enqueued;
 use windlass::{Client, db};
 
@@ -34,16 +34,21 @@ pub enum NotReplayed {
     /// The tenant could not be looked up.
     #[error(transparent)]
     Platform(#[from] platform::Error),
+    /// Who did it could not be kept on record.
+    #[error(transparent)]
+    Operator(#[from] OperatorError),
     /// The transaction did not end well.
     #[error(transparent)]
     Database(#[from] db::Error),
 }
 
-/// Makes a message in quarantine the job that it could not be: both happen in one transaction.
+/// Makes a message in quarantine the job that it could not be: both happen in one transaction. Who does so
+/// is on record before.
 pub async fn replay(
     client: &Client,
     platform: &Platform,
     records: &Records,
+    operator: &Operator,
     id: Uuid,
 ) -> Result<Enqueued, NotReplayed> {
     let kept = records
@@ -68,6 +73,15 @@ pub async fn replay(
             headers: &headers,
         },
     )?;
+    operator
+        .record(
+            "quarantine.replay",
+            format!("quarantine/{id}"),
+            kept.tenant.clone(),
+            None,
+        )
+        .await
+        .map_err(OperatorError::from)?;
     let mut tx = platform.begin(tenant).await?;
     if !records.release(&mut tx, id).await? {
         return Err(NotReplayed::NotFound);
@@ -75,4 +89,26 @@ pub async fn replay(
     let enqueued = client.insert_in(&mut tx, job).await?;
     tx.commit().await?;
     Ok(enqueued)
+}
+
+/// Deletes a message in quarantine for good, and keeps on record who did.
+pub async fn discard(records: &Records, operator: &Operator, id: Uuid) -> Result<(), NotReplayed> {
+    let kept = records
+        .quarantined(id)
+        .await?
+        .ok_or(NotReplayed::NotFound)?;
+    operator
+        .record(
+            "quarantine.discard",
+            format!("quarantine/{id}"),
+            kept.tenant,
+            None,
+        )
+        .await
+        .map_err(OperatorError::from)?;
+    if records.discard_quarantined(id).await? {
+        Ok(())
+    } else {
+        Err(NotReplayed::NotFound)
+    }
 }

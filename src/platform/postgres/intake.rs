@@ -58,6 +58,17 @@ impl Intake for PostgresRepository {
             .await?)
     }
 
+    async fn has_message(&self, tenant: &str, external_id: &str) -> Result<bool, Error> {
+        let mut tx = self.reading(tenant).await?;
+        let there = sqlx::query_scalar(sql::HAS_MESSAGE)
+            .bind(tenant)
+            .bind(external_id)
+            .fetch_one(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(there)
+    }
+
     async fn newest(
         &self,
         tx: &mut Tx,

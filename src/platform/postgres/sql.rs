@@ -34,6 +34,7 @@ statements! {
     FAIL_DOCUMENT = "fail_document";
     FIND_MESSAGE = "find_message";
     FINISH_DOCUMENT = "finish_document";
+    HAS_MESSAGE = "has_message";
     HIDDEN_TABLES = "hidden_tables";
     HIDES_ROWS = "hides_rows";
     INDEX_HEALTH = "index_health";

@@ -53,6 +53,14 @@ impl Intake for SqliteRepository {
             .await?)
     }
 
+    async fn has_message(&self, tenant: &str, external_id: &str) -> Result<bool, Error> {
+        Ok(sqlx::query_scalar(sql::HAS_MESSAGE)
+            .bind(tenant)
+            .bind(external_id)
+            .fetch_one(self.readers())
+            .await?)
+    }
+
     async fn newest(
         &self,
         tx: &mut Tx,

@@ -14,9 +14,9 @@ statements! {
     CHANNEL_SECRET = "channel_secret";
     COLUMNS = "columns";
     CONVERSATION = "conversation";
+    CONVERSATIONS_AFTER = "conversations_after";
     CONVERSATION_STATUS = "conversation_status";
     COUNT_USAGE = "count_usage";
-    CONVERSATIONS_AFTER = "conversations_after";
     CREATE_CHANNEL = "create_channel";
     CREATE_TENANT = "create_tenant";
     CREATE_WEBHOOK = "create_webhook";
@@ -27,6 +27,7 @@ statements! {
     FAIL_DOCUMENT = "fail_document";
     FIND_MESSAGE = "find_message";
     FINISH_DOCUMENT = "finish_document";
+    HAS_MESSAGE = "has_message";
     HIDES_ROWS = "hides_rows";
     HIT = "hit";
     INSERT_CHUNKS = "insert_chunks";

@@ -26,6 +26,7 @@ statements! {
     PREPARE_LOCK = "prepare_lock";
     PRUNE_DELIVERIES = "prune_deliveries";
     PRUNE_OUTBOX = "prune_outbox";
+    PRUNE_QUARANTINE = "prune_quarantine";
     QUARANTINED = "quarantined";
     READ_EMBEDDINGS = "read_embeddings";
     RECORD_DELIVERY = "record_delivery";

@@ -67,6 +67,19 @@ pub(in crate::records) async fn delete(tx: &mut Tx, id: Uuid) -> Result<bool, Er
     Ok(done.rows_affected() > 0)
 }
 
+pub(in crate::records) async fn prune(
+    db: &Sqlite,
+    before: Timestamp,
+    limit: u32,
+) -> Result<u64, Error> {
+    let done = sqlx::query(sql::PRUNE_QUARANTINE)
+        .bind(before.as_micros() / 1000)
+        .bind(i64::from(limit))
+        .execute(db.writer())
+        .await?;
+    Ok(done.rows_affected())
+}
+
 impl From<Row> for Quarantined {
     fn from(row: Row) -> Self {
         Self {

@@ -25,6 +25,7 @@ statements! {
     OUTBOX_ROW = "outbox_row";
     PRUNE_DELIVERIES = "prune_deliveries";
     PRUNE_OUTBOX = "prune_outbox";
+    PRUNE_QUARANTINE = "prune_quarantine";
     QUARANTINED = "quarantined";
     READ_EMBEDDINGS = "read_embeddings";
     RECORD_DELIVERY = "record_delivery";

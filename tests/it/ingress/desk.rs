@@ -89,6 +89,10 @@ async fn by_the_api(rig: Arc<Rig>) {
     }
     let again = api.post(&format!("{}/replay", path(good)), json!({})).await;
     assert_eq!(again.status, StatusCode::NOT_FOUND, "{}", again.text);
+    let audit = api.get("/v1/audit").await;
+    for act in ["quarantine.replay", "quarantine.discard"] {
+        assert_eq!(audit.text.matches(act).count(), 1, "{}", audit.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,7 +106,7 @@ async fn operators_replay_and_discard_by_the_api_on_sqlite() {
 }
 
 /// What a command answers with.
-async fn jobctl(url: &str, args: &[&str]) -> (Exit, String, String) {
+pub(super) async fn jobctl(url: &str, args: &[&str]) -> (Exit, String, String) {
     let words = ["jobctl", "--database", url].into_iter();
     let cli = Cli::try_parse_from(words.chain(args.iter().copied())).unwrap();
     let (out, err) = (Lines::default(), Lines::default());
@@ -153,8 +157,14 @@ async fn operators_replay_and_discard_by_jobctl() {
             (exit, out.trim()),
             (Exit::Done, &*rig.jobs().await[0].id.to_string())
         );
-        let (exit, _, _) = jobctl(&url, &["quarantine", "discard", &bad]).await;
+        let discard = ["quarantine", "discard", &bad, "--reason", "not ours"];
+        let (exit, _, _) = jobctl(&url, &discard).await;
         assert_eq!(exit, Exit::Done);
+        let (_, out, _) = jobctl(&url, &["audit"]).await;
+        assert!(
+            out.contains("quarantine.discard") && out.contains("not ours"),
+            "{out}"
+        );
         let (exit, _, err) = jobctl(&url, &["quarantine", "discard", &bad]).await;
         assert_eq!(exit, Exit::NotFound);
         assert!(err.contains("jobctl quarantine list"), "{err}");

@@ -136,7 +136,14 @@ async fn replayed(rig: Arc<Rig>) {
     .await;
     running.stop().await;
     let id = rig.quarantine().await[0].id;
-    let again = replay(&rig.client, &rig.platform, &rig.records, id).await;
+    let again = replay(
+        &rig.client,
+        &rig.platform,
+        &rig.records,
+        &rig.client.operator("ada", None),
+        id,
+    )
+    .await;
     let Err(NotReplayed::Fault(fault)) = again else {
         panic!("{again:?}: its cause is still there");
     };
@@ -159,9 +166,15 @@ async fn replayed(rig: Arc<Rig>) {
     };
     let id = rig.records.quarantine(&kept).await.unwrap();
     assert_eq!(rig.records.quarantine(&kept).await.unwrap(), id, "once");
-    let enqueued = replay(&rig.client, &rig.platform, &rig.records, id)
-        .await
-        .unwrap();
+    let enqueued = replay(
+        &rig.client,
+        &rig.platform,
+        &rig.records,
+        &rig.client.operator("ada", None),
+        id,
+    )
+    .await
+    .unwrap();
     assert!(matches!(enqueued, Enqueued::Inserted(_)));
     let job = &rig.jobs().await[0];
     assert_eq!(
@@ -169,7 +182,14 @@ async fn replayed(rig: Arc<Rig>) {
         ("m-2".to_owned(), Some("c-1"))
     );
     assert!(job.max_attempts > 1, "the operator starts anew");
-    let again = replay(&rig.client, &rig.platform, &rig.records, id).await;
+    let again = replay(
+        &rig.client,
+        &rig.platform,
+        &rig.records,
+        &rig.client.operator("ada", None),
+        id,
+    )
+    .await;
     assert!(matches!(again, Err(NotReplayed::NotFound)), "{again:?}");
     let left = rig.quarantine().await[0].id;
     assert!(rig.records.discard_quarantined(left).await.unwrap());

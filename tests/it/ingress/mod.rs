@@ -6,5 +6,6 @@ mod intake;
 mod outages;
 mod proxy;
 mod publishing;
+mod recover;
 mod rig;
 mod webchat;

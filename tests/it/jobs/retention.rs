@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use metachat_jobs::jobs::{AggregateAnalytics, PruneMessages};
+use metachat_jobs::jobs::{AggregateAnalytics, PruneMessages, PruneQuarantine};
+use metachat_jobs::records::{NewQuarantined, QuarantineFilter};
 use metachat_jobs::services::models::ModelOptions;
 use serde_json::{Value, json};
+use windlass::db::Db;
 use windlass::model::{Filter, Page};
 use windlass::{Job, State};
 
@@ -23,6 +25,7 @@ macro_rules! on_both {
 on_both! {
     each_tenant_keeps_its_rows_as_long_as_it_says,
     nothing_goes_before_it_is_counted,
+    what_nobody_took_out_of_quarantine_goes_in_the_end,
 }
 
 const DAY: i64 = 24 * 3600 * 1000;
@@ -140,4 +143,47 @@ async fn nothing_goes_before_it_is_counted(rig: Arc<Rig>) {
     figures(&rig).await;
     assert_eq!(run(&rig, &one).await["messages"], 1_500);
     assert_eq!(left!(rig, "late"), (1, 1));
+}
+
+async fn what_nobody_took_out_of_quarantine_goes_in_the_end(rig: Arc<Rig>) {
+    // More than one step, all but the last set aside a hundred days ago.
+    for n in 0..=450 {
+        let body = n.to_string().into_bytes();
+        let new = NewQuarantined {
+            tenant: Some("acme".to_owned()),
+            source: "a queue".to_owned(),
+            reason: "a reason".to_owned(),
+            headers: json!({}),
+            body_bytes: body.len() as u64,
+            body,
+        };
+        let id = rig.records.quarantine(&new).await.unwrap();
+        if n == 450 {
+            break;
+        }
+        match &rig.db {
+            Db::Postgres(db) => {
+                let old = "update jobs.quarantine set taken_at = now() - interval '100 days' where id = $1";
+                sqlx::query(old).bind(id).execute(db.pool()).await.unwrap();
+            }
+            Db::Sqlite(db) => {
+                let old = "update quarantine set taken_at = taken_at - 8640000000 where id = ?1";
+                sqlx::query(old)
+                    .bind(id)
+                    .execute(db.writer())
+                    .await
+                    .unwrap();
+            }
+            _ => unreachable!("two dialects"),
+        }
+    }
+    assert_eq!(
+        run(&rig, &PruneQuarantine::default()).await,
+        json!({"deleted": 450})
+    );
+    let all = QuarantineFilter {
+        limit: 500,
+        ..QuarantineFilter::default()
+    };
+    assert_eq!(rig.records.list_quarantined(&all).await.unwrap().len(), 1);
 }
