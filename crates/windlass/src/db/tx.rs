@@ -6,6 +6,7 @@ use super::Error;
 pub struct Tx {
     inner: Inner,
     after_commit: Vec<Box<dyn FnOnce() + Send>>,
+    lines: Vec<(Option<String>, String)>,
 }
 
 enum Inner {
@@ -19,6 +20,17 @@ impl Tx {
     /// Runs something once the transaction is durable; never if it is not. For wake-ups.
     pub fn after_commit(&mut self, hook: impl FnOnce() + Send + 'static) {
         self.after_commit.push(Box::new(hook));
+    }
+
+    /// Notes that a job was added to a line (tenant and ordering key): who ends a job in the same
+    /// transaction has to lock both lines in one order.
+    pub(crate) fn joined_line(&mut self, tenant: Option<String>, ordering_key: String) {
+        self.lines.push((tenant, ordering_key));
+    }
+
+    /// The lines that jobs were added to.
+    pub(crate) fn joined_lines(&self) -> &[(Option<String>, String)] {
+        &self.lines
     }
 
     /// The PostgreSQL connection inside, if it is one.
@@ -71,6 +83,7 @@ impl From<sqlx::Transaction<'static, sqlx::Postgres>> for Tx {
         Self {
             inner: Inner::Postgres(tx),
             after_commit: Vec::new(),
+            lines: Vec::new(),
         }
     }
 }
@@ -81,6 +94,7 @@ impl From<sqlx::Transaction<'static, sqlx::Sqlite>> for Tx {
         Self {
             inner: Inner::Sqlite(tx),
             after_commit: Vec::new(),
+            lines: Vec::new(),
         }
     }
 }

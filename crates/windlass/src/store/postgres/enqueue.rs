@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::lane::{run, transaction};
 use super::rows::{self, Time};
-use super::{Error, Shared, copy, keys, lane, notify, sql};
+use super::{Error, Shared, copy, keys, lane, planner, sql};
 use crate::db;
 use crate::model::{Enqueued, JobId, NewJob, RunAt, Timestamp};
 
@@ -32,7 +32,7 @@ impl Shared {
         let governed = &*self.governed_names();
         let answers = if has_keys(jobs) {
             transaction!(self.enqueues, |connection| {
-                keys::enqueue(connection, jobs, governed, now).await
+                keys::enqueue(connection, jobs, &doubtful, governed, now).await
             })?
         } else {
             let jobs: Vec<&NewJob> = jobs.iter().collect();
@@ -102,18 +102,23 @@ impl Shared {
         let connection = super::connection(tx, "enqueue in another store's transaction")?;
         let doubtful = self.sent.note(jobs.iter().map(|job| job.id));
         let governed = &*self.governed_names();
+        let callers = planner::ours(connection).await?;
         let answers = if has_keys(jobs) {
-            keys::enqueue(connection, jobs, governed, now).await?
+            keys::enqueue(connection, jobs, &doubtful, governed, now).await?
         } else {
             let jobs: Vec<&NewJob> = jobs.iter().collect();
             insert_new(connection, &jobs, &doubtful, governed, now).await?
         };
+        planner::restore(connection, callers).await?;
+        for job in jobs {
+            if let Some(key) = &job.ordering_key {
+                tx.joined_line(job.tenant_id.clone(), key.clone());
+            }
+        }
         let queues: Vec<String> = queues(jobs).into_iter().map(str::to_owned).collect();
-        notify::send(connection, queues.iter().map(String::as_str)).await?;
         let shared = self.clone();
         tx.after_commit(move || {
-            let queues: BTreeSet<&str> = queues.iter().map(String::as_str).collect();
-            shared.wake(&queues, now);
+            shared.enqueued(&queues.iter().map(String::as_str).collect(), now);
         });
         Ok(answers)
     }
@@ -182,6 +187,9 @@ pub(super) async fn known(
     jobs: impl Iterator<Item = JobId>,
 ) -> Result<HashSet<JobId>, Error> {
     let jobs: Vec<Uuid> = jobs.map(JobId::as_uuid).collect();
+    if jobs.is_empty() {
+        return Ok(HashSet::new());
+    }
     sqlx::query(sql::KNOWN)
         .bind(jobs)
         .fetch_all(connection)

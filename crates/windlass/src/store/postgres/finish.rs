@@ -13,7 +13,7 @@ use super::lane::{run, transaction};
 use super::lines::{self, Freed, Line};
 use super::rows::{self, Time};
 use super::steps::{self, Ended, Steps};
-use super::{Error, Shared, keys, signals, sql};
+use super::{Error, Shared, keys, planner, signals, sql};
 use crate::db;
 use crate::model::{End, Finish, Lease, MAX_ATTEMPT_RECORDS, Recorded, Timestamp, Verdict};
 
@@ -59,7 +59,10 @@ impl Shared {
         }
         if !batch.is_empty() {
             written.add(transaction!(self.finishes, |connection| write(
-                connection, &batch, now
+                connection,
+                &batch,
+                &[],
+                now
             )
             .await)?);
             batch.keep_wished(&written);
@@ -75,27 +78,23 @@ impl Shared {
         Ok(answers(finishes, written.leases))
     }
 
-    /// The same in a transaction of the caller's, on a connection without our planner settings: each
-    /// statement finds its one row by its id.
+    /// The same in a transaction of the caller's: its last act, so the planner keeps our settings.
     pub(super) async fn finish_in(
         self: &std::sync::Arc<Self>,
         tx: &mut db::Tx,
         finish: &Finish,
         now: Option<Timestamp>,
     ) -> Result<Recorded, Error> {
+        let joined = tx.joined_lines().to_vec();
         let connection = super::connection(tx, "finish in another store's transaction")?;
+        planner::ours(connection).await?;
         let now = now.map(rows::time);
         let mut batch = Batch::new(std::slice::from_ref(finish));
-        let mut written = write(connection, &batch, now).await?;
+        let mut written = write(connection, &batch, &joined, now).await?;
         batch.keep_wished(&written);
         if !batch.is_empty() {
             written.add(grant(connection, &batch, now).await?);
         }
-        super::notify::send(
-            connection,
-            written.freed.iter().map(|freed| freed.queue.as_str()),
-        )
-        .await?;
         let shared = self.clone();
         tx.after_commit(move || shared.freed(&written.freed));
         Ok(if written.leases.contains(&finish.lease) {
@@ -189,6 +188,7 @@ fn answers(finishes: &[Finish], mut written: HashSet<Lease>) -> Vec<Recorded> {
 async fn write(
     connection: &mut PgConnection,
     batch: &Batch<'_>,
+    joined: &[Line],
     now: Option<Time>,
 ) -> Result<Written, Error> {
     let mut written = Written::default();
@@ -201,7 +201,7 @@ async fn write(
     let steps = if ending.is_empty() {
         Steps::new()
     } else {
-        steps::lock(connection, &ending).await?
+        steps::lock(connection, &ending, joined).await?
     };
     complete(connection, &batch.completed, true, now, &mut written).await?;
     put_back(connection, &batch.put_back, now, &mut written).await?;
@@ -225,7 +225,7 @@ async fn grant(
 ) -> Result<Written, Error> {
     let mut written = Written::default();
     let (ids, _) = leases(&batch.put_back);
-    let steps = steps::lock(connection, &ids).await?;
+    let steps = steps::lock(connection, &ids, &[]).await?;
     set_aside(connection, &batch.put_back, true, now, &mut written).await?;
     written.freed = lines::hand_on(connection, &written.lines, now).await?;
     let ended: Vec<Ended> = batch

@@ -45,14 +45,16 @@ struct Desk<'a> {
     inserts: Vec<Cow<'a, NewJob>>,
 }
 
-/// Enqueues jobs of which some have keys, in the transaction that the connection is in.
+/// Enqueues jobs of which some have keys, in the transaction that the connection is in. Only doubtful
+/// ones may be there already.
 pub(super) async fn enqueue(
     connection: &mut PgConnection,
     jobs: &[NewJob],
+    doubtful: &HashSet<JobId>,
     governed: &HashSet<String>,
     now: Option<Timestamp>,
 ) -> Result<Vec<Enqueued>, Error> {
-    let mut desk = Desk::open(connection, jobs, now).await?;
+    let mut desk = Desk::open(connection, jobs, doubtful, now).await?;
     let mut answers = Vec::with_capacity(jobs.len());
     for job in jobs {
         answers.push(desk.enqueue(connection, job).await?);
@@ -89,6 +91,7 @@ impl<'a> Desk<'a> {
     async fn open(
         connection: &mut PgConnection,
         jobs: &[NewJob],
+        doubtful: &HashSet<JobId>,
         now: Option<Timestamp>,
     ) -> Result<Self, Error> {
         let wanted: BTreeSet<String> = jobs
@@ -98,7 +101,7 @@ impl<'a> Desk<'a> {
             .collect();
         let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
         let (now, keys) = take(connection, &wanted, now).await?;
-        let known = enqueue::known(connection, jobs.iter().map(|job| job.id)).await?;
+        let known = enqueue::known(connection, doubtful.iter().copied()).await?;
         let holders = keys.values().filter_map(|held| held.job);
         let unfinished = unfinished(connection, holders).await?;
         Ok(Self {

@@ -68,7 +68,7 @@ impl Shared {
             return Ok(Vec::new());
         }
         let (rescued, freed) = transaction!(self.leases, |connection| {
-            let flows = steps::lock(connection, &expired).await?;
+            let flows = steps::lock(connection, &expired, &[]).await?;
             let (rescued, mut freed, ended) = take_back(connection, &expired, rescue).await?;
             let now = rescue.now.map(rows::time);
             freed.extend(lines::hand_on(connection, &ended.lines, now).await?);

@@ -4,7 +4,9 @@
 //!
 //! 1. Whoever may change which job is the head holds the line's advisory lock until its transaction
 //!    ends, and takes it before it touches any of the line's rows.
-//! 2. Several locks are taken in one order.
+//! 2. Several locks are taken in one order. Whoever adds jobs to lines and ends a job in the same
+//!    transaction takes them all when it ends the job. (Adding to several lines in several calls and
+//!    ending none may deadlock with the like: one is rolled back and tried again.)
 //! 3. A new job is inserted as `waiting`; a deferred trigger, at commit and under the lock, lets the
 //!    head go if nobody is out (`let_head_go` in the migration).
 //! 4. Whoever ends a job lets the next one go in the same transaction.
@@ -30,11 +32,18 @@ pub(super) struct Freed {
 /// Tenant and ordering key.
 pub(super) type Line = (Option<String>, String);
 
-/// Locks the lines of those of the jobs that are ordered, and those that their flows may let others
-/// join; says whether any of the jobs is a step of a flow.
-pub(super) async fn lock(connection: &mut PgConnection, jobs: &[Uuid]) -> Result<bool, Error> {
+/// Locks the lines of those of the jobs that are ordered, those that their flows may let others join,
+/// and those that the transaction has added jobs to; says whether any of the jobs is a step of a flow.
+pub(super) async fn lock(
+    connection: &mut PgConnection,
+    jobs: &[Uuid],
+    joined: &[Line],
+) -> Result<bool, Error> {
+    let (tenants, keys) = columns(joined);
     let row = sqlx::query(sql::LOCK_LINES)
         .bind(jobs)
+        .bind(tenants)
+        .bind(keys)
         .fetch_one(connection)
         .await?;
     Ok(row.try_get(0)?)

@@ -56,6 +56,7 @@ mod looks;
 mod maintain;
 mod notify;
 mod operate;
+mod planner;
 mod positions;
 mod processes;
 mod read;

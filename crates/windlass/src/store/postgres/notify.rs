@@ -62,8 +62,8 @@ pub(super) async fn run(notifier: Arc<Notifier>, lane: Lane, stopped: Cancellati
     }
 }
 
-/// Tells it now, or when the transaction commits that the connection is in.
-pub(super) async fn send(
+/// Tells it now.
+async fn send(
     connection: &mut PgConnection,
     queues: impl Iterator<Item = &str>,
 ) -> Result<(), Error> {

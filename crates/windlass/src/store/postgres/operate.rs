@@ -63,7 +63,7 @@ async fn operate_in(
         Steps::new()
     } else {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
-        steps::lock(connection, &ids).await?
+        steps::lock(connection, &ids, &[]).await?
     };
     let (mut operated, mut freed) = (Vec::with_capacity(ids.len()), Vec::new());
     for id in ids {
@@ -151,7 +151,7 @@ pub(super) async fn end_in(
     tenant: Option<&str>,
     now: Option<Time>,
 ) -> Result<(Changed, Vec<Freed>), Error> {
-    let steps = steps::lock(connection, &[id.as_uuid()]).await?;
+    let steps = steps::lock(connection, &[id.as_uuid()], &[]).await?;
     let mut freed = Vec::new();
     let changed = match unfinished(connection, id, tenant).await? {
         Some((state, _)) => end(connection, (event, state), id, &steps, now, &mut freed).await?,

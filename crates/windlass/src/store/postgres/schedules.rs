@@ -257,7 +257,8 @@ async fn fire_in(
         (Fired::Skipped(Skip::Overlap), None)
     } else {
         let jobs = std::slice::from_ref(fire.job);
-        let answers = keys::enqueue(connection, jobs, governed, fire.now).await?;
+        let doubtful = jobs.iter().map(|job| job.id).collect();
+        let answers = keys::enqueue(connection, jobs, &doubtful, governed, fire.now).await?;
         match answers.first() {
             Some(Enqueued::Inserted(id) | Enqueued::Replaced(id)) => (Fired::Fired(*id), Some(*id)),
             other => {

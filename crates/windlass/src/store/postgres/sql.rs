@@ -76,6 +76,8 @@ statements! {
     NEXT_DUE = "next_due";
     NOTIFY = "notify";
     NOW = "now";
+    PLANNER_CALLERS = "planner_callers";
+    PLANNER_OURS = "planner_ours";
     PROGRESS = "progress";
     PRUNE = "prune";
     PRUNE_AUDIT = "prune_audit";

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::enqueue::{PART_BYTES, due, tags};
 use super::lane::transaction;
 use super::rows::{self, Time};
-use super::{Error, Shared, notify, sql};
+use super::{Error, Shared, planner, sql};
 use crate::db;
 use crate::model::{NewFlow, NewStep, Timestamp};
 use crate::store::Started;
@@ -38,15 +38,19 @@ impl Shared {
     ) -> Result<Started, Error> {
         let connection = super::connection(tx, "start a flow in another store's transaction")?;
         let governed = &*self.governed_names();
+        let callers = planner::ours(connection).await?;
         let started = start(connection, flow, governed, now).await?;
+        planner::restore(connection, callers).await?;
         if started == Started::Started {
-            let queues: BTreeSet<String> =
-                queues(flow).into_iter().map(ToOwned::to_owned).collect();
-            notify::send(connection, queues.iter().map(String::as_str)).await?;
+            let queues: Vec<String> = queues(flow).into_iter().map(ToOwned::to_owned).collect();
+            for NewStep { job, .. } in &flow.steps {
+                if let Some(key) = &job.ordering_key {
+                    tx.joined_line(flow.tenant_id.clone(), key.clone());
+                }
+            }
             let shared = Arc::clone(self);
             tx.after_commit(move || {
-                let queues: BTreeSet<&str> = queues.iter().map(String::as_str).collect();
-                shared.wake(&queues, now);
+                shared.enqueued(&queues.iter().map(String::as_str).collect(), now);
             });
         }
         Ok(started)

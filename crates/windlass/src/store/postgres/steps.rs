@@ -37,9 +37,14 @@ impl Ended {
     }
 }
 
-/// Locks the lines of the jobs that are about to end, then the flows of those that are steps.
-pub(super) async fn lock(connection: &mut PgConnection, jobs: &[Uuid]) -> Result<Steps, Error> {
-    if !lines::lock(connection, jobs).await? {
+/// Locks the lines of the jobs that are about to end and those that the transaction has added jobs to,
+/// then the flows of those that are steps.
+pub(super) async fn lock(
+    connection: &mut PgConnection,
+    jobs: &[Uuid],
+    joined: &[Line],
+) -> Result<Steps, Error> {
+    if !lines::lock(connection, jobs, joined).await? {
         return Ok(Steps::new());
     }
     sqlx::query(sql::LOCK_FLOWS)

@@ -1,7 +1,10 @@
+use std::collections::HashMap;
+
 use sqlx::{Connection, Executor};
+use tokio::sync::Barrier;
 use windlass::NewJob;
 use windlass::model::{Finish, JobId, State};
-use windlass::store::Store;
+use windlass::store::{Error, Store};
 
 use super::claim;
 use crate::backend::Postgres;
@@ -78,5 +81,45 @@ async fn a_caller_with_an_old_snapshot_makes_no_second_head() {
         states(&store, &ids).await,
         [State::Completed, State::Available]
     );
+    database.close().await;
+}
+
+#[tokio::test]
+async fn jobs_that_end_and_join_each_others_lines_never_deadlock() {
+    let database = Postgres::open().await;
+    let store = database.store();
+    let of = |line: &'static str| job_with(|job| job.ordering_key = Some(line.to_owned()));
+    let mut lines = HashMap::new();
+    for line in ["one", "two"] {
+        let job = of(line);
+        lines.insert(job.id, line);
+        store.enqueue(&[job], None).await.unwrap();
+    }
+    for _ in 0..20 {
+        let running = claim(&store, 9).await;
+        let [one, two] = running.as_slice() else {
+            panic!("not one of each line: {running:?}");
+        };
+        let both = Barrier::new(2);
+        let hand_over = async |lease, next: &NewJob| {
+            let mut tx = store.begin().await?;
+            store
+                .enqueue_in(&mut tx, std::slice::from_ref(next), None)
+                .await?;
+            both.wait().await;
+            store
+                .finish_in(&mut tx, &Finish::complete(lease, None), None)
+                .await?;
+            tx.commit().await?;
+            Ok::<_, Error>(())
+        };
+        let next = [of(lines[&two.id]), of(lines[&one.id])];
+        lines.extend([(next[0].id, lines[&two.id]), (next[1].id, lines[&one.id])]);
+        tokio::try_join!(
+            hand_over(one.lease(), &next[0]),
+            hand_over(two.lease(), &next[1])
+        )
+        .unwrap();
+    }
     database.close().await;
 }

@@ -1,5 +1,5 @@
--- Locks the lines of the ordered jobs among $1, and those that the steps of their flows may join, in order, until the
--- transaction ends; says whether there are flows. Before any row is changed: line locks come first. Caller: lines.rs.
+-- Locks the lines of the ordered jobs among $1, those that the steps of their flows may join, and others (tenant $2,
+-- key $3), in order, until the transaction ends; says whether there are flows. Before any row is changed: line locks come first. Caller: lines.rs.
 with ending as materialized (
     select tenant_id, ordering_key, flow_id
       from jobs.jobs
@@ -10,6 +10,9 @@ lines as materialized (
     select jobs.line_lock(tenant_id, ordering_key) as line_lock
       from ending
      where ordering_key is not null
+     union
+    select jobs.line_lock(tenant_id, ordering_key)
+      from unnest($2::text[], $3::text[]) as joined (tenant_id, ordering_key)
      union
     select jobs.line_lock(f.tenant_id, s.ordering_key)
       from (select distinct flow_id
