@@ -127,12 +127,7 @@ impl Fetcher {
             return std::future::pending().await;
         }
         let target = slots + ahead;
-        let low_water = if target > slots {
-            target / 2
-        } else {
-            target - 1
-        };
-        self.feed.drained_to(low_water).await;
+        self.feed.drained_to(low_water(slots, ahead)).await;
         target - self.feed.outstanding().min(target - 1)
     }
 
@@ -218,6 +213,16 @@ pub(super) async fn hand_back(feed: &Feed, outcomes: &mpsc::Sender<Finish>) -> u
     unstarted.len()
 }
 
+/// At how many jobs, running and waiting, more are claimed: when half of those ahead are used up. No
+/// slot is to be idle until then, however few they are. There are slots.
+const fn low_water(slots: usize, ahead: usize) -> usize {
+    if ahead == 0 {
+        slots - 1
+    } else {
+        slots + ahead / 2
+    }
+}
+
 const fn most(governor: &Governor) -> usize {
     if governor.is_free() {
         MAX_CLAIM
@@ -287,5 +292,24 @@ impl Pace {
             false => (self.claim * CLAIMS_AHEAD).clamp(AHEAD_GOVERNED, AHEAD),
         };
         ((self.per_second * of.as_secs_f64()) as usize).min(MAX_AHEAD)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::low_water;
+
+    #[test]
+    fn more_is_claimed_before_a_slot_is_idle() {
+        for slots in [1, 8, 80] {
+            assert_eq!(low_water(slots, 0), slots - 1);
+            for ahead in [1, 2, 9, 3000] {
+                let low = low_water(slots, ahead);
+                assert!(
+                    low >= slots && low < slots + ahead,
+                    "{slots} {ahead}: {low}"
+                );
+            }
+        }
     }
 }

@@ -12,6 +12,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::looking::Looking;
 use super::positions::MARGIN;
 use crate::model::{Cell, Head, Timestamp};
 
@@ -41,8 +42,7 @@ pub(super) struct Cells {
     closely: Option<Instant>,
     /// Counts falls. Whoever started before one knows nothing of it and must not undo it.
     falls: u64,
-    /// A look back is under way or waits for its time.
-    looking: bool,
+    looking: Looking,
     /// No look back before this.
     rest_until: Option<Instant>,
 }
@@ -168,19 +168,27 @@ impl Cells {
     /// Whether it is the caller's turn to look back, and after what rest. Where nothing is remembered
     /// nothing can be hidden.
     pub(super) fn plan_look_back(&mut self) -> Option<Duration> {
-        if self.looking || self.known.is_none() {
+        if self.known.is_none() || !self.looking.plan() {
             return None;
         }
-        self.looking = true;
         let rest = self
             .rest_until
             .map(|until| until.saturating_duration_since(Instant::now()));
         Some(rest.unwrap_or(SHORTEST_REST))
     }
 
-    /// Takes over what a look back found: the first jobs of cells. `true` if one was hidden.
+    /// A look back begins.
+    pub(super) fn looks_back(&mut self) {
+        self.looking.begin();
+    }
+
+    /// It has ended: whether to plan another.
+    pub(super) fn has_to_look_again(&mut self) -> bool {
+        self.looking.end()
+    }
+
+    /// Takes over what it found: the first jobs of cells. `true` if one was hidden.
     pub(super) fn looked_back(&mut self, found: Option<&[Head]>, took: Duration) -> bool {
-        self.looking = false;
         self.rest_until = Some(Instant::now() + (took * REST).clamp(SHORTEST_REST, LONGEST_REST));
         let Some(known) = &mut self.known else {
             return false;
@@ -303,11 +311,15 @@ mod tests {
         );
         assert!(cells.plan_look_back().is_some());
         assert!(cells.plan_look_back().is_none(), "one at a time");
+        cells.looks_back();
+        assert!(!cells.has_to_look_again());
         let found = [head("a", 7), head("b", 12), head("c", 1)];
         assert!(cells.looked_back(Some(&found), Duration::from_secs(1)));
         assert_eq!(froms(&cells), [at(7), at(10), at(1)]);
         let rest = cells.plan_look_back().unwrap();
         assert!(rest > Duration::from_secs(4), "a dear one is made rarely");
+        cells.looks_back();
+        assert!(!cells.has_to_look_again());
         assert!(!cells.looked_back(None, Duration::ZERO), "it failed");
         assert!(cells.plan_look_back().is_some(), "and is made again");
     }

@@ -78,7 +78,8 @@ impl Shared {
         });
     }
 
-    async fn look_back(&self, queue: Arc<str>) {
+    async fn look_back(self: &Arc<Self>, queue: Arc<str>) {
+        self.positions.looks_back(&queue);
         let (start, began) = (self.positions.start(&queue), Instant::now());
         let found = self.first_claimable(&queue).await;
         if let Err(error) = &found {
@@ -87,6 +88,9 @@ impl Shared {
         let hidden =
             self.positions
                 .looked_back(&queue, start, found.as_deref().ok(), began.elapsed());
+        if self.positions.has_to_look_again(&queue) {
+            self.look_back_soon(&queue);
+        }
         if hidden {
             self.waker.send(Wake::Queue(queue));
         }

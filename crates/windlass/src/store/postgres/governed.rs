@@ -144,10 +144,19 @@ impl GovernedQueues {
         known.claimed.get_mut(queue)?.cells.plan_look_back()
     }
 
-    fn looked_back(&self, queue: &str, found: Option<&[Head]>, took: Duration) -> bool {
+    fn looks_back(&self, queue: &str) {
+        if let Some(claimed) = self.lock().claimed.get_mut(queue) {
+            claimed.cells.looks_back();
+        }
+    }
+
+    /// Whether a job was hidden, and whether to look again.
+    fn looked_back(&self, queue: &str, found: Option<&[Head]>, took: Duration) -> (bool, bool) {
         let mut known = self.lock();
-        let claimed = known.claimed.get_mut(queue);
-        claimed.is_some_and(|claimed| claimed.cells.looked_back(found, took))
+        let Some(Claimed { cells, .. }) = known.claimed.get_mut(queue) else {
+            return (false, false);
+        };
+        (cells.looked_back(found, took), cells.has_to_look_again())
     }
 }
 
@@ -222,7 +231,8 @@ impl Shared {
         });
     }
 
-    async fn look_into_cells(&self, queue: Arc<str>) {
+    async fn look_into_cells(self: &Arc<Self>, queue: Arc<str>) {
+        self.governed.looks_back(&queue);
         let began = Instant::now();
         let found = run!(self.claims, |connection| {
             looks::first_jobs(connection, &queue).await
@@ -231,7 +241,11 @@ impl Shared {
             tracing::debug!(queue = &*queue, %error, "cannot look back for late jobs; trying again");
         }
         let found = found.as_deref().ok();
-        if self.governed.looked_back(&queue, found, began.elapsed()) {
+        let (hidden, again) = self.governed.looked_back(&queue, found, began.elapsed());
+        if again {
+            self.look_into_cells_soon(&queue);
+        }
+        if hidden {
             self.waker.send(Wake::Queue(queue));
         }
     }

@@ -52,6 +52,7 @@ mod lane;
 mod leases;
 mod lines;
 mod listen;
+mod looking;
 mod looks;
 mod maintain;
 mod notify;

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::looking::Looking;
 use crate::model::Timestamp;
 
 /// Priorities are 0 to 9.
@@ -43,8 +44,7 @@ struct Queue {
     times: Times,
     /// Counts falls. Whoever started before one knows nothing of it and must not undo it.
     falls: u64,
-    /// A look back is under way or waits for its time.
-    looking: bool,
+    looking: Looking,
     /// No look back before this.
     rest_until: Instant,
 }
@@ -111,11 +111,20 @@ impl Positions {
     pub(super) fn plan_look_back(&self, queue: &str) -> Option<Duration> {
         let mut queues = self.lock();
         let queue = entry(&mut queues, queue);
-        if queue.looking {
+        if !queue.looking.plan() {
             return None;
         }
-        queue.looking = true;
         Some(queue.rest_until.saturating_duration_since(Instant::now()))
+    }
+
+    /// A look back begins.
+    pub(super) fn looks_back(&self, queue: &str) {
+        entry(&mut self.lock(), queue).looking.begin();
+    }
+
+    /// It has ended: whether to plan another.
+    pub(super) fn has_to_look_again(&self, queue: &str) -> bool {
+        entry(&mut self.lock(), queue).looking.end()
     }
 
     /// Takes over what a look back found: the first claimable time of each priority. `true` if a
@@ -129,7 +138,6 @@ impl Positions {
     ) -> bool {
         let mut queues = self.lock();
         let queue = entry(&mut queues, queue);
-        queue.looking = false;
         queue.rest_until = Instant::now() + (took * REST).max(SHORTEST_REST);
         let mut hidden = false;
         for (priority, first) in found.unwrap_or_default() {
@@ -157,7 +165,7 @@ fn entry<'a>(queues: &'a mut HashMap<String, Queue>, name: &str) -> &'a mut Queu
         let queue = Queue {
             times: BEGINNING,
             falls: 0,
-            looking: false,
+            looking: Looking::Not,
             rest_until: Instant::now(),
         };
         queues.insert(name.to_owned(), queue);
@@ -212,6 +220,7 @@ mod tests {
         assert!(hidden);
         let times = positions.start("q").times;
         assert_eq!((times[5], times[6]), (at(7), at(90)));
+        assert!(!positions.has_to_look_again("q"));
         let rest = positions.plan_look_back("q").unwrap();
         assert!(rest > Duration::from_secs(15), "a dear one is made rarely");
     }
@@ -223,6 +232,7 @@ mod tests {
         positions.plan_look_back("q");
         assert!(!positions.looked_back("q", start, None, Duration::ZERO));
         assert_eq!(positions.start("q").times, BEGINNING);
+        assert!(!positions.has_to_look_again("q"));
         assert!(positions.plan_look_back("q").is_some());
     }
 }
