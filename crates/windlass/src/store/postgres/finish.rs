@@ -15,7 +15,7 @@ use super::rows::{self, Time};
 use super::steps::{self, Ended, Steps};
 use super::{Error, Shared, keys, planner, signals, sql};
 use crate::db;
-use crate::model::{End, Finish, Lease, MAX_ATTEMPT_RECORDS, Recorded, Timestamp, Verdict};
+use crate::model::{End, Finish, Json, Lease, MAX_ATTEMPT_RECORDS, Recorded, Timestamp, Verdict};
 
 /// A batch, split by what becomes of the jobs.
 #[derive(Debug, Default)]
@@ -78,7 +78,8 @@ impl Shared {
         Ok(answers(finishes, written.leases))
     }
 
-    /// The same in a transaction of the caller's: its last act, so the planner keeps our settings.
+    /// The same in a transaction of the caller's: its last act, so the planner keeps our settings. What
+    /// a handler does, completing its job, is one call.
     pub(super) async fn finish_in(
         self: &std::sync::Arc<Self>,
         tx: &mut db::Tx,
@@ -87,6 +88,14 @@ impl Shared {
     ) -> Result<Recorded, Error> {
         let joined = tx.joined_lines().to_vec();
         let connection = super::connection(tx, "finish in another store's transaction")?;
+        if let (Verdict::Complete { result }, None) = (&finish.verdict, now)
+            && let Some(completed) =
+                complete_in(connection, finish.lease, result.as_ref(), &joined).await?
+        {
+            let shared = self.clone();
+            tx.after_commit(move || shared.freed(&completed.freed));
+            return Ok(completed.recorded);
+        }
         planner::ours(connection).await?;
         let now = now.map(rows::time);
         let mut batch = Batch::new(std::slice::from_ref(finish));
@@ -103,6 +112,44 @@ impl Shared {
             Recorded::LeaseLost
         })
     }
+}
+
+/// What became of a job that completed in its caller's transaction.
+struct Completed {
+    recorded: Recorded,
+    freed: Vec<Freed>,
+}
+
+/// Nothing is done if the job is a step of a flow, which takes more.
+async fn complete_in(
+    connection: &mut PgConnection,
+    lease: Lease,
+    result: Option<&Json>,
+    joined: &[Line],
+) -> Result<Option<Completed>, Error> {
+    let (tenants, keys) = lines::columns(joined);
+    let row = sqlx::query(sql::COMPLETE_IN)
+        .bind(lease.job.as_uuid())
+        .bind(lease.claim_no)
+        .bind(result.map(Json::as_str))
+        .bind(tenants)
+        .bind(keys)
+        .fetch_one(connection)
+        .await?;
+    let recorded = match row.try_get(0)? {
+        "completed" => Recorded::Yes,
+        "lost" => Recorded::LeaseLost,
+        _ => return Ok(None),
+    };
+    let mut freed = Vec::new();
+    if let Some(queue) = row.try_get(1)? {
+        freed.push(Freed {
+            queue,
+            priority: rows::short(&row, 2)?,
+            run_at: rows::timestamp(&row, 3)?,
+        });
+    }
+    Ok(Some(Completed { recorded, freed }))
 }
 
 impl<'a> Batch<'a> {
@@ -255,7 +302,7 @@ async fn complete(
     let results: Vec<Option<&str>> = finishes
         .iter()
         .map(|finish| match &finish.verdict {
-            Verdict::Complete { result } => result.as_ref().map(crate::model::Json::as_str),
+            Verdict::Complete { result } => result.as_ref().map(Json::as_str),
             _ => None,
         })
         .collect();

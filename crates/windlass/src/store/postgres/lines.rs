@@ -87,7 +87,7 @@ pub(super) async fn hand_on(
         .collect()
 }
 
-fn columns(lines: &[Line]) -> (Vec<Option<&str>>, Vec<&str>) {
+pub(super) fn columns(lines: &[Line]) -> (Vec<Option<&str>>, Vec<&str>) {
     lines
         .iter()
         .map(|(tenant, key)| (tenant.as_deref(), key.as_str()))

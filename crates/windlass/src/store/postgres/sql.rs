@@ -27,6 +27,7 @@ statements! {
     CLAIM = "claim";
     CLAIM_GOVERNED = "claim_governed";
     COMPLETE = "complete";
+    COMPLETE_IN = "complete_in";
     COUNT_STEPS = "count_steps";
     CREATE_SCHEMA = "create_schema";
     DELETE_SETTING = "delete_setting";

@@ -2,6 +2,7 @@
 //! start from a remembered position.
 
 mod cells;
+mod complete_in;
 mod enqueue_function;
 mod lines;
 mod partitions;
