@@ -354,6 +354,11 @@ const STORE: Dialects = Dialects {
         },
         Only {
             dialect: "postgres",
+            names: &["planner_ours", "planner_callers", "complete_in"],
+            why: "in callers' transactions the planner is told what our sessions tell it, and round trips are saved",
+        },
+        Only {
+            dialect: "postgres",
             names: &["look_back", "known_cells", "new_cells"],
             why: "they begin at a remembered position or find what lies behind it; SQLite has no dead rows to avoid",
         },
