@@ -16,6 +16,7 @@ use windlass::store::sqlite::SqliteStore;
 use windlass::{Client, Store};
 
 use crate::api::{Doors, Quarantine, ServerOptions};
+use crate::backups::Backups;
 use crate::config::{Config, DatabaseKind, DatabaseOptions};
 use crate::ingress::rabbitmq::Intake;
 use crate::jobs::{self, Services};
@@ -26,6 +27,7 @@ use crate::services::documents::Documents;
 use crate::services::events::Events;
 use crate::services::graph::Graph;
 use crate::services::models::Models;
+use crate::services::notifier::Notifier;
 use crate::services::webhooks::Webhooks;
 
 /// What a DBA sees the connections as.
@@ -187,7 +189,17 @@ pub fn services(config: &Config, database: &Database) -> anyhow::Result<Services
         socket_io: config.redis.socket_io().context("setting redis.url")?,
         graph: Graph::new(&config.channels.graph).context("settings channels.graph")?,
         webhooks: Webhooks::new(&config.webhooks).context("settings webhooks")?,
+        backups: Backups::new(&config.backups()?, config.about()).context("settings backups")?,
+        notifier: notifier(config)?,
     })
+}
+
+/// Who is told of backups.
+fn notifier(config: &Config) -> anyhow::Result<Notifier> {
+    let notify = &config.backups.notify;
+    let timeout = Duration::from_millis(notify.timeout_ms);
+    Notifier::new(notify.webhook_url.clone(), notify.ping_url.clone(), timeout)
+        .context("settings backups.notify")
 }
 
 /// Every kind of job there is, sealed as the settings say.
@@ -264,7 +276,8 @@ pub fn engine_options(config: &Config) -> anyhow::Result<EngineOptions> {
         grace: Duration::from_millis(engine.grace_ms),
         poll: Duration::from_millis(engine.poll_ms),
         max_crashes: engine.max_crashes,
-        schedules: jobs::schedules::timetable(&config.schedules).context("settings schedules")?,
+        schedules: jobs::schedules::timetable(&config.schedules, config.backups.targets.keys())
+            .context("settings schedules")?,
         retention: Retention {
             completed: days(config.retention.completed_days),
             cancelled: days(config.retention.cancelled_days),

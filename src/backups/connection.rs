@@ -111,7 +111,8 @@ impl PostgresServer {
     }
 }
 
-fn decode(encoded: &str) -> Result<SecretString, InvalidServer> {
+/// What was percent-encoded.
+pub(super) fn decode(encoded: &str) -> Result<SecretString, InvalidServer> {
     // The one decoder of percent-encoding that is at hand is the one of forms, to which `+` is a blank.
     let form = format!("p={}", encoded.replace('+', "%2B").replace('&', "%26"));
     let mut pairs = url::form_urlencoded::parse(form.as_bytes());

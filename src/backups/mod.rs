@@ -7,12 +7,14 @@
 
 pub mod command;
 mod connection;
+pub mod create;
 mod error;
 mod evidence;
 mod manifest;
 mod options;
 mod place;
 mod repository;
+mod scratch;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -31,23 +33,26 @@ pub use options::{
 };
 pub use place::Place;
 pub use repository::{Backup, Holdings, Leftover, Pin, Repository};
+pub use scratch::{Scratch, size_of};
 pub use stream::Transfer;
 
 /// All there is to know of backups: the settings, and each place opened. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Backups {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Inner {
     options: BackupOptions,
     repositories: BTreeMap<String, Repository>,
+    about: serde_json::Value,
 }
 
 impl Backups {
-    /// Opens each place; connects when one is first used.
-    pub fn new(options: &BackupOptions) -> Result<Self, Error> {
+    /// Opens each place; connects when one is first used. `about` is what a backup of the configuration
+    /// holds: settings without secrets, and the ids of keys.
+    pub fn new(options: &BackupOptions, about: serde_json::Value) -> Result<Self, Error> {
         let keys = options.keys()?;
         let open = |(name, place): (&String, &PlaceOptions)| {
             let place = Place::open(name, place)?;
@@ -58,12 +63,18 @@ impl Backups {
             .iter()
             .map(open)
             .collect::<Result<_, Error>>()?;
-        let options = options.clone();
-        let inner = Arc::new(Inner {
-            options,
-            repositories,
-        });
-        Ok(Self { inner })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                options: options.clone(),
+                repositories,
+                about,
+            }),
+        })
+    }
+
+    /// What a backup of the configuration holds.
+    pub fn about(&self) -> &serde_json::Value {
+        &self.inner.about
     }
 
     /// The settings.

@@ -46,13 +46,15 @@ pub struct BackupOptions {
 }
 
 /// Where tools are; an empty folder means `PATH`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolOptions {
     /// The folder of `pg_dump` and its like.
     pub pg_bin: PathBuf,
     /// The folder of `redis-cli` and its like.
     pub redis_bin: PathBuf,
+    /// The folder of `rabbitmqctl`.
+    pub rabbitmq_bin: PathBuf,
 }
 
 /// How long backups are kept: whatever any rule wants stays.
@@ -149,6 +151,40 @@ pub struct TargetOptions {
     /// Smaller than this, in bytes, it is no backup.
     #[serde(default = "hundred")]
     pub minimum_bytes: u64,
+}
+
+impl Default for BackupOptions {
+    /// Nothing is backed up; the rest as `config/default.toml` has it.
+    fn default() -> Self {
+        const THREE: NonZeroU32 = NonZeroU32::new(3).expect("3 is not 0");
+        Self {
+            scratch: PathBuf::new(),
+            timeout_ms: 6 * 3_600_000,
+            nice: 10,
+            bandwidth_bytes: 0,
+            size_change_percent: 40,
+            recipients: Vec::new(),
+            identity_file: PathBuf::new(),
+            tools: ToolOptions::default(),
+            keep: KeepOptions {
+                days: 30,
+                last: 3,
+                daily: 7,
+                weekly: 5,
+                monthly: 12,
+                floor: THREE,
+            },
+            notify: NotifyOptions {
+                webhook_url: SecretString::default(),
+                ping_url: SecretString::default(),
+                timeout_ms: 10_000,
+                late_hours: const { NonZeroU32::new(26).expect("26 is not 0") },
+                unverified_days: const { NonZeroU32::new(8).expect("8 is not 0") },
+            },
+            places: BTreeMap::new(),
+            targets: BTreeMap::new(),
+        }
+    }
 }
 
 fn us_east_1() -> String {
@@ -301,6 +337,11 @@ impl ToolOptions {
     /// A program of Redis.
     pub fn redis(&self, tool: &str) -> PathBuf {
         within(&self.redis_bin, tool)
+    }
+
+    /// A program of RabbitMQ.
+    pub fn rabbitmq(&self, tool: &str) -> PathBuf {
+        within(&self.rabbitmq_bin, tool)
     }
 }
 

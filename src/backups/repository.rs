@@ -115,6 +115,10 @@ impl Repository {
                 Err(other) => return Err(other),
             }
         }
+        // Ids of the same second say nothing of which was first.
+        holdings
+            .backups
+            .sort_by_key(|backup| backup.manifest.started);
         Ok(holdings)
     }
 

@@ -27,6 +27,8 @@ const CHUNK: usize = 1024 * 1024;
 const CHUNKS: usize = 4;
 /// One request of an upload or a download, in bytes: the least that S3 takes is 5 MiB.
 const REQUEST: u64 = 8 * 1024 * 1024;
+/// How much is read at once, in bytes.
+const RANGE: u64 = 4 * 1024 * 1024;
 /// S3 takes 10 000 parts of an object.
 const REQUESTS: u64 = 9_000;
 /// How many parts are under way at once.
@@ -351,14 +353,15 @@ async fn send(
     }
 }
 
-/// Reads what lies there from beginning to end.
+/// Reads what lies there from beginning to end, and sends it on; whether the other side took all of it.
 async fn receive(
     place: &Place,
     from: &Path,
     expected: u64,
     transfer: &Transfer,
-    mut take: impl AsyncFnMut(Bytes) -> Result<(), Error>,
-) -> Result<(), Error> {
+    to: &mpsc::Sender<Bytes>,
+    mut hash: Option<&mut Sha256>,
+) -> Result<bool, Error> {
     let opened = place.store()?;
     let failed = |e: object_store::Error| match e {
         object_store::Error::NotFound { .. } => Error::damaged(from.to_string(), "it is not there"),
@@ -371,17 +374,19 @@ async fn receive(
     }
     let mut at = 0;
     while at < there {
-        let end = there.min(at + REQUEST);
-        let bytes = opened
-            .store
-            .get_range(from, at..end)
-            .await
-            .map_err(failed)?;
+        let end = there.min(at + RANGE);
+        let range = opened.store.get_range(from, at..end).await;
+        let bytes = range.map_err(failed)?;
         transfer.take(bytes.len()).await?;
-        take(bytes).await?;
+        if let Some(hash) = &mut hash {
+            hash.update(&bytes);
+        }
+        if to.send(bytes).await.is_err() {
+            return Ok(false);
+        }
         at = end;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Reads what lies there, and compares it with what was written. Needs no key.
@@ -399,17 +404,15 @@ pub(super) async fn check(
         }
         hex::encode(hash.finalize())
     });
-    receive(place, at, stored.size, transfer, async |bytes| {
-        // The hasher ends only after this.
-        let _ = sender.send(bytes).await;
-        Ok(())
-    })
-    .await?;
+    receive(place, at, stored.size, transfer, &sender, None).await?;
     drop(sender);
-    let found = hashing
-        .await
-        .map_err(|e| Error::io(format!("hashing {at}"))(io::Error::other(e)))?;
+    let found = hashing.await.map_err(|e| ended(at.as_ref(), e))?;
     compare(at.as_ref(), &stored.sha256, &found)
+}
+
+/// A thread that did not come to its end.
+fn ended(what: &str, error: tokio::task::JoinError) -> Error {
+    Error::io(what)(io::Error::other(error))
 }
 
 fn compare(part: &str, expected: &str, found: &str) -> Result<(), Error> {
@@ -428,18 +431,14 @@ pub(super) async fn copy(
     transfer: &Transfer,
 ) -> Result<(), Error> {
     let (sender, receiver) = mpsc::channel(CHUNKS);
-    let reading = async {
+    let reading = async move {
         let mut hash = Sha256::new();
-        receive(from, at, stored.size, transfer, async |bytes| {
-            hash.update(&bytes);
-            // If the other side ended, its own error is the reason.
-            let _ = sender.send(bytes).await;
-            Ok(())
-        })
-        .await?;
-        compare(at.as_ref(), &stored.sha256, &hex::encode(hash.finalize()))?;
-        let _ = sender.send(Bytes::new()).await;
-        drop(sender);
+        let taken = receive(from, at, stored.size, transfer, &sender, Some(&mut hash)).await?;
+        // If the other side has ended, its own error is the reason.
+        if taken {
+            compare(at.as_ref(), &stored.sha256, &hex::encode(hash.finalize()))?;
+            let _ = sender.send(Bytes::new()).await;
+        }
         Ok::<(), Error>(())
     };
     // Bytes count once, and the limit is the sender's.
@@ -487,16 +486,12 @@ pub(super) async fn download(
     let expected = file.clone();
     let writing =
         tokio::task::spawn_blocking(move || write_down(&to, receiver, identities, &expected));
-    let read = receive(place, from, file.stored.size, transfer, async |bytes| {
-        // If the writer ended, its own error is the reason.
-        let _ = sender.send(bytes).await;
-        Ok(())
-    })
-    .await;
+    let read = receive(place, from, file.stored.size, transfer, &sender, None).await;
     drop(sender);
     let written = writing
         .await
         .map_err(|e| Error::io(format!("writing {}", file.path))(io::Error::other(e)))?;
+    // If the writer ended first, its own error is the reason.
     read.and(written)
 }
 

@@ -3,6 +3,7 @@
 //! `config/default.toml` is part of the program and names every key there is; that is what makes an
 //! unknown key an error wherever it comes from. This is the only room that reads the environment.
 
+mod backups;
 mod error;
 mod layers;
 mod rabbitmq;

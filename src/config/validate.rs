@@ -3,7 +3,6 @@
 use secrecy::ExposeSecret;
 
 use super::{Config, Error};
-use crate::backups::Error as BackupError;
 use crate::telemetry::level_filter;
 
 /// Below this a key can be guessed.
@@ -80,7 +79,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     engine(config)?;
     config.rabbitmq.check()?;
     config.redis.check()?;
-    backups(config)?;
+    config.backups()?;
     config
         .sealing
         .ring()
@@ -92,14 +91,6 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
     level_filter(&config.log.level)
         .map(drop)
         .map_err(|error| Error::invalid("log.level", error.to_string()))
-}
-
-fn backups(config: &Config) -> Result<(), Error> {
-    match config.backups.check() {
-        Ok(()) => Ok(()),
-        Err(BackupError::Setting { setting, problem }) => Err(Error::invalid(&setting, problem)),
-        Err(other) => Err(Error::invalid("backups", other.to_string())),
-    }
 }
 
 fn at_least_one(numbers: &[(&str, u64)]) -> Result<(), Error> {

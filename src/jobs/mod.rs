@@ -9,6 +9,7 @@ mod aggregate_tenant;
 mod announce;
 mod check_documents;
 mod check_tables;
+mod create_backup;
 mod deliver_message;
 mod deliver_webhook;
 mod document_text;
@@ -39,6 +40,7 @@ use std::sync::Arc;
 
 use windlass::Registry;
 
+use crate::backups::Backups;
 use crate::platform::Platform;
 use crate::records::Records;
 use crate::services::broker::Broker;
@@ -47,6 +49,7 @@ use crate::services::documents::Documents;
 use crate::services::events::Events;
 use crate::services::graph::Graph;
 use crate::services::models::Models;
+use crate::services::notifier::Notifier;
 use crate::services::socketio::SocketIo;
 use crate::services::webhooks::Webhooks;
 
@@ -55,6 +58,7 @@ pub use aggregate_analytics::AggregateAnalytics;
 pub use aggregate_tenant::AggregateTenant;
 pub use check_documents::CheckDocuments;
 pub use check_tables::CheckTables;
+pub use create_backup::CreateBackup;
 pub use deliver_message::DeliverMessage;
 pub use deliver_webhook::DeliverWebhook;
 pub use find_failures::FindFailures;
@@ -99,6 +103,10 @@ pub struct Services {
     pub graph: Graph,
     /// What tells tenants' endpoints of events.
     pub webhooks: Webhooks,
+    /// What is backed up, and where to.
+    pub backups: Backups,
+    /// Who is told of backups.
+    pub notifier: Notifier,
 }
 
 /// Every kind of job there is.
@@ -124,4 +132,5 @@ pub fn registry(services: Services) -> Registry<Services> {
         .register::<CheckTables>()
         .register::<Reindex>()
         .register::<PublishEvent>()
+        .register::<CreateBackup>()
 }

@@ -9,7 +9,7 @@ use windlass::model::{CatchUp, InvalidJson, Overlap, Schedule};
 use windlass::{Job, Json};
 
 use super::{
-    AdoptDocuments, AggregateAnalytics, CheckDocuments, CheckTables, FindFailures,
+    AdoptDocuments, AggregateAnalytics, CheckDocuments, CheckTables, CreateBackup, FindFailures,
     MaintainPartitions, PruneDeliveries, PruneEmbeddings, PruneMessageMetrics, PruneMessages,
     PruneQuarantine,
 };
@@ -32,6 +32,21 @@ fn all() -> Result<Vec<Schedule>, InvalidJson> {
         // Of tenants whose own settings ask for it.
         every::<PruneMessages>("message_retention", "20 3 * * *")?,
     ])
+}
+
+/// What is done for each target of backups.
+fn of_target(target: &str) -> Result<Vec<Schedule>, InvalidJson> {
+    let backup = CreateBackup {
+        target: target.to_owned(),
+    };
+    let name = format!("backup_{target}");
+    let args = Json::encode(&backup)?;
+    Ok(vec![Schedule::new(
+        &name,
+        "0 2 * * *",
+        CreateBackup::KIND,
+        args,
+    )])
 }
 
 /// A job with its default args.
@@ -98,11 +113,15 @@ pub enum TimetableError {
     Json(#[from] InvalidJson),
 }
 
-/// The timetable as the settings want it.
-pub fn timetable(
+/// The timetable as the settings want it, with the backups of these targets.
+pub fn timetable<'a>(
     settings: &BTreeMap<String, ScheduleOptions>,
+    targets: impl IntoIterator<Item = &'a String>,
 ) -> Result<Vec<Schedule>, TimetableError> {
     let mut schedules = all()?;
+    for target in targets {
+        schedules.extend(of_target(target)?);
+    }
     for (name, options) in settings {
         let Some(schedule) = schedules.iter_mut().find(|it| it.name == *name) else {
             let known: Vec<&str> = schedules.iter().map(|it| it.name.as_str()).collect();
@@ -150,12 +169,12 @@ mod tests {
     use super::*;
 
     fn with(name: &str, options: ScheduleOptions) -> Result<Vec<Schedule>, TimetableError> {
-        timetable(&BTreeMap::from([(name.to_owned(), options)]))
+        timetable(&BTreeMap::from([(name.to_owned(), options)]), &[])
     }
 
     #[test]
     fn every_schedule_can_be() {
-        for schedule in timetable(&BTreeMap::new()).unwrap() {
+        for schedule in timetable(&BTreeMap::new(), &["main".to_owned()]).unwrap() {
             assert_eq!(schedule.validate(), Ok(()), "{}", schedule.name);
         }
     }
@@ -172,7 +191,7 @@ mod tests {
             jitter_ms: Some(1500),
             ..ScheduleOptions::default()
         };
-        let own = timetable(&BTreeMap::new()).unwrap();
+        let own = timetable(&BTreeMap::new(), &[]).unwrap();
         let changed = with("daily_analytics", options).unwrap();
         assert_eq!(changed[1..], own[1..]);
         let expected = Schedule {

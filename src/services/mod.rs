@@ -17,7 +17,9 @@ mod host;
 mod http;
 pub mod language;
 mod limit;
+pub mod management;
 pub mod models;
+pub mod notifier;
 pub mod socketio;
 pub mod webhooks;
 

@@ -46,6 +46,7 @@ pub async fn upkeep(handle: PrometheusHandle, stop: CancellationToken) {
 fn describe() {
     windlass::telemetry::describe();
     super::analytics::describe();
+    super::backups::describe();
     super::broker::describe();
     super::documents::describe();
     super::delivery::describe();

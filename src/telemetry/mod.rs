@@ -5,6 +5,7 @@
 //! secrets never get here.
 
 pub mod analytics;
+pub mod backups;
 pub mod broker;
 pub mod delivery;
 pub mod documents;

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use hmac::{Hmac, KeyInit, Mac};
 use metachat_jobs::api::Doors;
+use metachat_jobs::backups::Backups;
 use metachat_jobs::jobs::{self, Services};
 use metachat_jobs::platform::{ChannelType, Platform, SecretKeys};
 use metachat_jobs::records::Records;
@@ -15,6 +16,7 @@ use metachat_jobs::services::documents::{DocumentOptions, Documents};
 use metachat_jobs::services::events::Events;
 use metachat_jobs::services::graph::{Graph, GraphOptions};
 use metachat_jobs::services::models::{ModelOptions, Models};
+use metachat_jobs::services::notifier::Notifier;
 use metachat_jobs::services::webhooks::{WebhookOptions, Webhooks};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -57,6 +59,8 @@ async fn api(platform: Platform, whatsapp: Value, messenger: Value) -> Api {
         socket_io: None,
         graph: Graph::new(&GraphOptions::default()).unwrap(),
         webhooks: Webhooks::new(&WebhookOptions::default()).unwrap(),
+        backups: Backups::default(),
+        notifier: Notifier::default(),
     };
     let kinds = jobs::registry(services).catalogue();
     let client = Client::new(Arc::new(MemoryStore::default())).with_catalogue(kinds);

@@ -9,6 +9,7 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
+use metachat_jobs::backups::Backups;
 use metachat_jobs::ingress::rabbitmq::{Intake, IntakeOptions, Topology};
 use metachat_jobs::jobs::{self, ProcessMessage, Services};
 use metachat_jobs::platform::{ChannelType, Platform, Prepared};
@@ -19,6 +20,7 @@ use metachat_jobs::services::documents::{DocumentOptions, Documents};
 use metachat_jobs::services::events::Events;
 use metachat_jobs::services::graph::{Graph, GraphOptions};
 use metachat_jobs::services::models::{ModelOptions, Models};
+use metachat_jobs::services::notifier::Notifier;
 use metachat_jobs::services::webhooks::{WebhookOptions, Webhooks};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -121,6 +123,8 @@ impl Rig {
             socket_io: None,
             graph: Graph::new(&GraphOptions::default()).unwrap(),
             webhooks: Webhooks::new(&WebhookOptions::default()).unwrap(),
+            backups: Backups::default(),
+            notifier: Notifier::default(),
         };
         let catalogue = jobs::registry(services.clone()).catalogue();
         let connection = Connection::connect(&server(), ConnectionProperties::default())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metachat_jobs::backups::Backups;
 use metachat_jobs::jobs::{self, IngestDocument, MessageOptions, ProcessMessage, Services};
 use metachat_jobs::platform::{
     ChannelType, Direction, Message, NewDocument, Platform, Prepared, Private, SecretKeys,
@@ -13,6 +14,7 @@ use metachat_jobs::services::documents::{DocumentOptions, Documents};
 use metachat_jobs::services::events::Events;
 use metachat_jobs::services::graph::{Graph, GraphOptions};
 use metachat_jobs::services::models::{ModelOptions, Models};
+use metachat_jobs::services::notifier::Notifier;
 use metachat_jobs::services::webhooks::{WebhookOptions, Webhooks};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -117,6 +119,8 @@ impl Rig {
             socket_io: None,
             graph: Graph::new(&setup.graph).unwrap(),
             webhooks: Webhooks::new(&setup.webhooks).unwrap(),
+            backups: Backups::default(),
+            notifier: Notifier::default(),
         };
         let options = EngineOptions {
             queues: [

@@ -1,0 +1,2 @@
+-- Which SQLite made the copy.
+select sqlite_version() as version

@@ -1,0 +1,6 @@
+//! Backups of real servers, made by real programs, put into real places.
+
+mod copies;
+mod create;
+mod failures;
+mod rig;
