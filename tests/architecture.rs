@@ -460,8 +460,8 @@ const PLATFORM: Dialects = Dialects {
         },
         Only {
             dialect: "sqlite",
-            names: &["subscribed_webhooks"],
-            why: "an insert is no part of a query; PostgreSQL's `insert_event` says who wants to be told",
+            names: &["subscribed_webhooks", "conversation_was"],
+            why: "a write is no part of a query, and shows what it wrote; PostgreSQL's write looks about itself",
         },
         Only {
             dialect: "sqlite",

@@ -261,7 +261,7 @@ impl ProcessMessage {
         Ok((case, received.usage))
     }
 
-    /// Announces that a message came in, and the conversation that began with it.
+    /// Announces that a message came in, and the conversation that it began or opened again.
     async fn tell(
         &self,
         cx: &Context<Services>,
@@ -270,9 +270,15 @@ impl ProcessMessage {
         at: Timestamp,
     ) -> anyhow::Result<()> {
         let message = &received.message.id;
-        if received.usage.is_some_and(|usage| usage.began) {
-            let conversation = &received.conversation;
-            let event = conversation_event("conversation.created", conversation, message, at);
+        let changed = if received.usage.is_some_and(|usage| usage.began) {
+            Some("conversation.created")
+        } else if received.reopened {
+            Some("conversation.updated")
+        } else {
+            None
+        };
+        if let Some(kind) = changed {
+            let event = conversation_event(kind, &received.conversation, message, at);
             announce(cx, tx, &self.tenant_id, &event).await?;
         }
         let event = NewEvent {

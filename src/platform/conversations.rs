@@ -48,6 +48,15 @@ pub struct NewConversation {
     pub at: Timestamp,
 }
 
+/// A conversation that a message came into.
+pub(super) struct Opened {
+    pub(super) conversation: Conversation,
+    /// Whether it is its first.
+    pub(super) began: bool,
+    /// Whether it was closed until now.
+    pub(super) reopened: bool,
+}
+
 /// Which way a message went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -120,17 +129,17 @@ impl Platform {
         tenant: &str,
         new: &NewConversation,
     ) -> Result<Conversation, Error> {
-        let (conversation, _) = self.open_conversation(tx, tenant, new).await?;
-        Ok(conversation)
+        let opened = self.open_conversation(tx, tenant, new).await?;
+        Ok(opened.conversation)
     }
 
-    /// The same, and whether there was none.
+    /// The same, and what the message did to it.
     pub(super) async fn open_conversation(
         &self,
         tx: &mut Tx,
         tenant: &str,
         new: &NewConversation,
-    ) -> Result<(Conversation, bool), Error> {
+    ) -> Result<Opened, Error> {
         let new = NewConversation {
             external_id: text::storable(&new.external_id).into_owned(),
             user_id: text::storable(&new.user_id).into_owned(),
@@ -142,7 +151,14 @@ impl Platform {
             .upsert_conversation(tx, tenant, &id, &new)
             .await?;
         let began = row.id == id;
-        Ok((row.try_into()?, began))
+        let was = row.was.clone().map(ConversationStatus::from);
+        let conversation = Conversation::try_from(row)?;
+        Ok(Opened {
+            reopened: was == Some(ConversationStatus::Closed)
+                && conversation.status != ConversationStatus::Closed,
+            began,
+            conversation,
+        })
     }
 
     /// One conversation.

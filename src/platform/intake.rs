@@ -5,7 +5,7 @@ use chrono::{Datelike, Days, Months, NaiveDate, NaiveTime};
 use windlass::Timestamp;
 use windlass::db::Tx;
 
-use super::conversations::{Message, NewConversation, NewMessage, Recorded};
+use super::conversations::{Message, NewConversation, NewMessage, Opened, Recorded};
 use super::metrics::MessageMetric;
 use super::rows::{MessageRow, RuntimeRow, SecretRow, UsageRow};
 use super::{Conversation, ConversationStatus, Error, Platform};
@@ -75,6 +75,8 @@ pub struct Inbound<'a> {
 pub struct Received {
     /// The conversation it belongs to.
     pub conversation: Conversation,
+    /// Whether it was closed until this message opened it.
+    pub reopened: bool,
     /// Its id, and whether it was not there before.
     pub message: Recorded,
     /// The newest messages of the conversation, this one among them, oldest first.
@@ -130,7 +132,11 @@ impl Platform {
         tenant: &str,
         new: Inbound<'_>,
     ) -> Result<Received, Error> {
-        let (conversation, began) = self
+        let Opened {
+            conversation,
+            began,
+            reopened,
+        } = self
             .open_conversation(tx, tenant, &new.conversation)
             .await?;
         let message = NewMessage {
@@ -161,6 +167,7 @@ impl Platform {
         };
         Ok(Received {
             conversation,
+            reopened,
             message,
             history,
             usage,

@@ -60,6 +60,9 @@ pub(super) struct ConversationRow {
     pub(super) user_id: String,
     pub(super) status: String,
     pub(super) last_message_at: i64,
+    /// Its status before a message came in; not read where none does.
+    #[sqlx(default)]
+    pub(super) was: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]

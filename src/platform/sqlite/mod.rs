@@ -148,15 +148,23 @@ impl Repository for SqliteRepository {
         id: &str,
         new: &NewConversation,
     ) -> Result<ConversationRow, Error> {
-        Ok(sqlx::query_as(sql::UPSERT_CONVERSATION)
+        let connection = of(tx)?;
+        let was = sqlx::query_scalar(sql::CONVERSATION_WAS)
+            .bind(tenant)
+            .bind(new.channel.as_str())
+            .bind(&new.external_id)
+            .fetch_optional(&mut *connection)
+            .await?;
+        let row: ConversationRow = sqlx::query_as(sql::UPSERT_CONVERSATION)
             .bind(id)
             .bind(tenant)
             .bind(new.channel.as_str())
             .bind(&new.external_id)
             .bind(&new.user_id)
             .bind(millis(new.at))
-            .fetch_one(of(tx)?)
-            .await?)
+            .fetch_one(connection)
+            .await?;
+        Ok(ConversationRow { was, ..row })
     }
 
     async fn conversation(&self, tenant: &str, id: &str) -> Result<Option<ConversationRow>, Error> {

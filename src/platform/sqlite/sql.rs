@@ -16,6 +16,7 @@ statements! {
     CONVERSATION = "conversation";
     CONVERSATIONS_AFTER = "conversations_after";
     CONVERSATION_STATUS = "conversation_status";
+    CONVERSATION_WAS = "conversation_was";
     COUNT_USAGE = "count_usage";
     CREATE_CHANNEL = "create_channel";
     CREATE_TENANT = "create_tenant";

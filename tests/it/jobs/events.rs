@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use metachat_jobs::jobs::DeliverWebhook;
-use metachat_jobs::platform::NewWebhook;
+use metachat_jobs::platform::{ConversationStatus, NewWebhook};
 use metachat_jobs::services::models::ModelOptions;
 use serde_json::{Value, json};
 use windlass::State;
@@ -24,6 +24,7 @@ macro_rules! on_both {
 on_both! {
     a_message_and_its_conversation_are_told_once,
     a_hand_off_is_told_as_a_change_of_its_conversation,
+    a_conversation_that_opens_again_is_told,
     a_document_is_told_when_it_comes_and_when_it_can_be_found,
 }
 
@@ -134,6 +135,32 @@ async fn a_hand_off_is_told_as_a_change_of_its_conversation(rig: Arc<Rig>) {
         "conversationId": result["conversationId"], "channel": "webchat", "status": "assigned_human",
     });
     assert_eq!(events[1].1, expected);
+}
+
+async fn a_conversation_that_opens_again_is_told(rig: Arc<Rig>) {
+    let first = rig.send(TENANT, "webchat", text("1", "ada", "hello")).await;
+    let conversation = rig.result(first).await["conversationId"].clone();
+    let mut tx = rig.platform.begin(TENANT).await.unwrap();
+    let id = conversation.as_str().unwrap();
+    let closed =
+        rig.platform
+            .set_conversation_status(&mut tx, TENANT, id, &ConversationStatus::Closed);
+    closed.await.unwrap();
+    tx.commit().await.unwrap();
+    for n in ["2", "3"] {
+        rig.result(rig.send(TENANT, "webchat", text(n, "ada", "again")).await)
+            .await;
+    }
+    let (events, _) = recorded(&rig).await;
+    let updated: Vec<_> = events
+        .iter()
+        .filter(|(kind, _)| kind == "conversation.updated")
+        .collect();
+    assert_eq!(updated.len(), 1, "the third finds it open: {events:?}");
+    let expected = json!({
+        "conversationId": conversation, "channel": "webchat", "status": "active",
+    });
+    assert_eq!(updated[0].1, expected);
 }
 
 async fn a_document_is_told_when_it_comes_and_when_it_can_be_found(rig: Arc<Rig>) {

@@ -10,6 +10,7 @@ mod prepare;
 pub(crate) mod records;
 mod retention;
 mod search;
+mod tables;
 mod tenants;
 
 /// Makes a test of each case for each kind of database.

@@ -17,4 +17,6 @@ returning
     "externalId" as external_id,
     "userId" as user_id,
     status,
-    (extract(epoch from "lastMessageAt") * 1000)::bigint as last_message_at
+    (extract(epoch from "lastMessageAt") * 1000)::bigint as last_message_at,
+    -- As it was when this began: the row that is returned is the new one.
+    (select was.status from conversations was where was.id = old.id) as was
