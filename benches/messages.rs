@@ -3,12 +3,13 @@
 //!
 //! ```sh
 //! eval "$(scripts/services env)"
-//! cargo bench --bench messages                # offline model, then a model server of 200 ms a call
-//! cargo bench --bench messages -- offline 20000
-//! cargo bench --bench messages -- served 6000 64
+//! cargo bench --bench messages                # all three parts
+//! cargo bench --bench messages -- offline 20000       # the offline model
+//! cargo bench --bench messages -- documents 20000     # the same, answering from documents
+//! cargo bench --bench messages -- served 6000 64      # a model server of 200 ms a call
 //! ```
 //!
-//! One process enqueues, works and, in the second part, is the model server too; PostgreSQL shares the
+//! One process enqueues, works and, in the last part, is the model server too; PostgreSQL shares the
 //! machine. Everything is as the program's defaults have it, in a database of its own. At the end every
 //! message must have one answer and one delivery.
 #![expect(
@@ -27,8 +28,8 @@ use axum::routing::post;
 use axum::{Json, Router};
 use metachat_jobs::compose;
 use metachat_jobs::config::{Config, Sources};
-use metachat_jobs::jobs::ProcessMessage;
-use metachat_jobs::platform::ChannelType;
+use metachat_jobs::jobs::{IngestDocument, ProcessMessage};
+use metachat_jobs::platform::{ChannelType, NewDocument};
 use serde_json::{Value, json};
 use sqlx::migrate::MigrateDatabase;
 use tokio::sync::Semaphore;
@@ -39,6 +40,25 @@ const TENANTS: usize = 50;
 const CONVERSATIONS: usize = 2000;
 /// Messages enqueued in one transaction, as a door takes them in.
 const BATCH: usize = 100;
+/// What every tenant's documents say.
+const DOCUMENTS: [(&str, &str); 4] = [
+    (
+        "hours.txt",
+        "We open at nine on Mondays to Fridays, and at ten on Saturdays. On Sundays we are closed.",
+    ),
+    (
+        "pets.txt",
+        "You may bring your dog if it is on a lead. Cats are to stay in their box.",
+    ),
+    (
+        "returns.txt",
+        "What you bought can be returned within thirty days, with its receipt and unused.",
+    ),
+    (
+        "parking.txt",
+        "There are forty places behind the house. The first hour is free, the next two euros.",
+    ),
+];
 /// What a call of the model server takes.
 const CALL: Duration = Duration::from_millis(200);
 /// Longer, and the run is stuck.
@@ -58,12 +78,20 @@ fn main() {
     let part = arguments.first().map(String::as_str);
     if part.is_none_or(|part| part == "offline") {
         let messages = number(1, 20_000);
-        let rate = runtime.block_on(run(messages, None));
+        let rate = runtime.block_on(run(messages, Part::Offline));
         println!("offline model: {rate:.0} messages/s ({messages} messages)");
+    }
+    if part.is_none_or(|part| part == "documents") {
+        let messages = number(1, 20_000);
+        let rate = runtime.block_on(run(messages, Part::Documents));
+        println!(
+            "offline model, {} documents a tenant: {rate:.0} messages/s ({messages} messages)",
+            DOCUMENTS.len()
+        );
     }
     if part.is_none_or(|part| part == "served") {
         let (messages, at_once) = (number(1, 6_000), number(2, 64));
-        let rate = runtime.block_on(run(messages, Some(at_once)));
+        let rate = runtime.block_on(run(messages, Part::Served { at_once }));
         #[expect(clippy::cast_precision_loss, reason = "a number of calls")]
         let bound = at_once as f64 / CALL.as_secs_f64();
         let share = 100.0 * rate / bound;
@@ -74,19 +102,27 @@ fn main() {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Offline,
+    Documents,
+    Served { at_once: usize },
+}
+
 /// Messages a second.
-async fn run(messages: usize, at_once: Option<usize>) -> f64 {
+async fn run(messages: usize, part: Part) -> f64 {
     let url = fresh_url();
     sqlx::Postgres::create_database(&url).await.unwrap();
-    let rate = tokio::spawn(measure(url.clone(), messages, at_once)).await;
+    let rate = tokio::spawn(measure(url.clone(), messages, part)).await;
     sqlx::Postgres::force_drop_database(&url).await.unwrap();
     rate.unwrap()
 }
 
-async fn measure(url: String, messages: usize, at_once: Option<usize>) -> f64 {
+async fn measure(url: String, messages: usize, part: Part) -> f64 {
     let mut flags = vec![("database.url".to_owned(), url)];
-    let mut settings = json!({"brandName": "Acme"});
-    if let Some(at_once) = at_once {
+    let documents = matches!(part, Part::Documents);
+    let mut settings = json!({"brandName": "Acme", "enableRag": documents});
+    if let Part::Served { at_once } = part {
         flags.push(("models.max_calls_per_host".to_owned(), at_once.to_string()));
         let address = serve(at_once).await;
         let llm = json!({"provider": "openai", "model": "m", "apiKey": "k", "baseUrl": address});
@@ -121,28 +157,18 @@ async fn measure(url: String, messages: usize, at_once: Option<usize>) -> f64 {
     let (client, stop) = (engine.client(), CancellationToken::new());
     let engine = tokio::spawn(engine.run(stop.clone()));
 
+    let pool = sqlx::PgPool::connect(&sources.flags[0].1).await.unwrap();
+    if documents {
+        index(&database, &client).await;
+        wait(&pool, "ingest_document", TENANTS * DOCUMENTS.len()).await;
+    }
     let began = Instant::now();
     for batch in (0..messages).collect::<Vec<_>>().chunks(BATCH) {
         let jobs: Vec<NewJob> = batch.iter().map(|n| message(&client, *n)).collect();
         client.insert_many(&jobs).await.unwrap();
     }
     let enqueued = began.elapsed();
-    let pool = sqlx::PgPool::connect(&sources.flags[0].1).await.unwrap();
-    let delivered = "select count(*) from jobs.completed_jobs where kind = 'deliver_message'";
-    loop {
-        let done: i64 = sqlx::query_scalar(delivered)
-            .fetch_one(&pool)
-            .await
-            .unwrap();
-        if usize::try_from(done).unwrap() >= messages {
-            break;
-        }
-        assert!(
-            began.elapsed() < PATIENCE,
-            "only {done} of {messages} delivered"
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    wait(&pool, "deliver_message", messages).await;
     let took = began.elapsed();
     println!("enqueued in {enqueued:.1?}, delivered in {took:.1?}");
     let answers = "select count(*) from messages where direction = 'outbound'";
@@ -152,12 +178,60 @@ async fn measure(url: String, messages: usize, at_once: Option<usize>) -> f64 {
         messages,
         "one answer each"
     );
+    let grounded = "select count(*) from message_metrics where rag_used";
+    let grounded: i64 = sqlx::query_scalar(grounded).fetch_one(&pool).await.unwrap();
+    let expected = if documents { messages } else { 0 };
+    assert_eq!(usize::try_from(grounded).unwrap(), expected);
     pool.close().await;
     stop.cancel();
     engine.await.unwrap();
     #[expect(clippy::cast_precision_loss, reason = "a number of messages")]
     let rate = messages as f64 / took.as_secs_f64();
     rate
+}
+
+/// Waits until so many jobs of a kind are done.
+async fn wait(pool: &sqlx::PgPool, kind: &str, jobs: usize) {
+    let began = Instant::now();
+    let done = "select count(*) from jobs.completed_jobs where kind = $1";
+    loop {
+        let done: i64 = sqlx::query_scalar(done)
+            .bind(kind)
+            .fetch_one(pool)
+            .await
+            .unwrap();
+        if usize::try_from(done).unwrap() >= jobs {
+            return;
+        }
+        assert!(
+            began.elapsed() < PATIENCE,
+            "only {done} of {jobs} {kind} jobs are done"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Gives every tenant its documents.
+async fn index(database: &compose::Database, client: &Client) {
+    for tenant in (0..TENANTS).map(tenant) {
+        let platform = &database.platform;
+        for (name, text) in DOCUMENTS {
+            let mut tx = platform.begin(&tenant).await.unwrap();
+            let new = NewDocument {
+                name: name.into(),
+                mime_type: "text/plain".into(),
+                content: text.into(),
+                metadata: serde_json::Map::new().into(),
+            };
+            let inserted = platform.insert_document(&mut tx, &tenant, &new).await;
+            let ingest = IngestDocument {
+                tenant_id: tenant.clone(),
+                document_id: inserted.unwrap(),
+            };
+            client.enqueue_in(&mut tx, &ingest).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    }
 }
 
 fn tenant(n: usize) -> String {
