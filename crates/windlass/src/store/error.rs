@@ -62,4 +62,9 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Db(error) if error.is_transient())
     }
+
+    /// Whether what was to be stored is at fault; see [`db::Error::is_about_the_data`].
+    pub fn is_about_the_data(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_about_the_data())
+    }
 }
