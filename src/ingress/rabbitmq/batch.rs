@@ -9,7 +9,7 @@ use lapin::message::Delivery;
 use lapin::options::BasicAckOptions;
 use lapin::types::AMQPValue;
 use serde_json::{Map, Value};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use windlass::NewJob;
 use windlass::engine::EnqueueError;
@@ -26,6 +26,10 @@ use crate::telemetry::{Outage, broker as telemetry};
 
 /// Between two attempts to reach the database.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long one question to the database may take; the engine's calls have a bound of their own.
+const DATABASE: Duration = Duration::from_secs(10);
+/// How long a batch may go on once the process is to stop.
+const LAST_BATCH: Duration = Duration::from_secs(5);
 
 /// Channels that are known to take messages, and since when.
 pub(super) type Open = HashMap<OpenChannel, Instant>;
@@ -49,7 +53,13 @@ impl Intake {
         open: &mut Open,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        match self.make_durable(batch, open, stop).await {
+        let made = tokio::select! {
+            made = self.make_durable(batch, open, stop) => made,
+            () = async { stop.cancelled().await; tokio::time::sleep(LAST_BATCH).await } => {
+                return Ok(());
+            }
+        };
+        match made {
             Ok(done) => done?,
             Err(Stopped) => return Ok(()),
         }
@@ -162,9 +172,10 @@ impl Intake {
         }
         let mut outage = Outage::new("database of the intake");
         let found = loop {
-            match super::is_open(&self.platform, tenant, channel).await {
-                Ok(found) => break found,
-                Err(error) => self.wait(&mut outage, &error, stop).await?,
+            match timeout(DATABASE, super::is_open(&self.platform, tenant, channel)).await {
+                Ok(Ok(found)) => break found,
+                Ok(Err(error)) => self.wait(&mut outage, &error, stop).await?,
+                Err(late) => self.wait(&mut outage, &late, stop).await?,
             }
         };
         outage.worked();
@@ -175,8 +186,9 @@ impl Intake {
         Ok(found)
     }
 
-    /// Enqueues all in one transaction. If the database refuses that, each by itself; the places of
-    /// those that it refuses alone are returned.
+    /// Enqueues all in one transaction. If what they say is at fault, each by itself; the places of
+    /// those that are at fault alone are returned. No message is blamed for anything else: while the
+    /// database is away, read-only, without our tables or our rights, all wait.
     async fn enqueue(
         &self,
         jobs: &[NewJob],
@@ -195,7 +207,7 @@ impl Intake {
                     told(&enqueued);
                     return Ok(Ok(Vec::new()));
                 }
-                Err(EnqueueError::Store(error)) if error.is_transient() => {
+                Err(EnqueueError::Store(error)) if !error.is_about_the_data() => {
                     self.wait(&mut outage, &error, stop).await?;
                 }
                 Err(EnqueueError::Store(_) | EnqueueError::Invalid(_)) => break,
@@ -207,10 +219,11 @@ impl Intake {
             loop {
                 match self.client.insert(job.clone()).await {
                     Ok(enqueued) => {
+                        outage.worked();
                         told(&[enqueued]);
                         break;
                     }
-                    Err(EnqueueError::Store(error)) if error.is_transient() => {
+                    Err(EnqueueError::Store(error)) if !error.is_about_the_data() => {
                         self.wait(&mut outage, &error, stop).await?;
                     }
                     Err(EnqueueError::Store(_) | EnqueueError::Invalid(_)) => {
@@ -242,10 +255,11 @@ impl Intake {
         let Faulty {
             source,
             delivery,
-            headers,
+            mut headers,
             fault,
         } = faulty;
         let key = delivery.routing_key.as_str();
+        headers.insert(message::ROUTING_KEY.to_owned(), Value::from(key));
         let origin = match &source.owner {
             Some(_) => source.queue.clone(),
             None => topology::inbound(key)
@@ -263,9 +277,10 @@ impl Intake {
         };
         let mut outage = Outage::new("database of the intake");
         let id = loop {
-            match self.records.quarantine(&new).await {
-                Ok(id) => break id,
-                Err(error) => self.wait(&mut outage, &error, stop).await?,
+            match timeout(DATABASE, self.records.quarantine(&new)).await {
+                Ok(Ok(id)) => break id,
+                Ok(Err(error)) => self.wait(&mut outage, &error, stop).await?,
+                Err(late) => self.wait(&mut outage, &late, stop).await?,
             }
         };
         outage.worked();
@@ -273,7 +288,8 @@ impl Intake {
         Ok(self.bury(source, delivery, &reason).await)
     }
 
-    /// The copy that the platform's own worker would have left, with the headers that it would have set.
+    /// The copy that the platform's own worker would have left, with the headers that it would have set,
+    /// and the key by which the message came.
     async fn bury(&self, source: &Source, delivery: &Delivery, reason: &str) -> Result<(), Error> {
         let properties = &delivery.properties;
         let mut headers = properties.headers().clone().unwrap_or_default();
@@ -281,6 +297,10 @@ impl Intake {
         if !headers.contains_key(message::RETRIES) {
             headers.insert(message::RETRIES.into(), AMQPValue::LongInt(0));
         }
+        headers.insert(
+            message::ROUTING_KEY.into(),
+            AMQPValue::LongString(delivery.routing_key.as_str().into()),
+        );
         let key = topology::dead_letter_key(&source.queue);
         let copy = Publication {
             headers,
@@ -296,12 +316,13 @@ impl Intake {
             ..Publication::json(topology::DEAD_LETTERS, &key, &delivery.data)
         };
         match self.broker.publish(&copy).await {
-            // The dead-letter queue was taken away; the quarantine has the message.
-            Err(error @ Error::Rejected { .. }) => {
+            Ok(()) => Ok(()),
+            Err(error) if !self.broker.is_connected().await => Err(error),
+            // The dead-letter queue was taken away, or takes nothing: the quarantine has the message.
+            Err(error) => {
                 telemetry::not_buried(&source.queue, &error.to_string());
                 Ok(())
             }
-            done => done,
         }
     }
 

@@ -59,7 +59,7 @@ pub async fn empty(
     let queue = topology::dead_letter_queue(&topology::queue(&key));
     topology::short(&queue)?;
     let amqp = broker.channel().await?;
-    let found = match topology::existing(&amqp, &queue).await {
+    let found = match broker.answered(topology::existing(&amqp, &queue)).await? {
         Ok(found) => found.message_count(),
         Err(error) if error.is_amqp_soft_error() => return Ok(None),
         Err(error) => return Err(broker.fault(&error).into()),
@@ -108,7 +108,8 @@ async fn next(
         body: &got.delivery.data,
         headers: &headers,
     };
-    match message::job(client, raw) {
+    let job = message::agreed((tenant, channel), &headers);
+    match job.and_then(|()| message::job(client, raw)) {
         Ok(job) => {
             let enqueued = client.insert(job).await?;
             emptied.replayed += 1;

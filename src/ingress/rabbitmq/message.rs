@@ -18,6 +18,8 @@ const CORRELATION: &str = "x-correlation-id";
 const PROPERTY: &str = "correlationId";
 /// How often the platform's own worker has tried it.
 pub(super) const RETRIES: &str = "x-retry-count";
+/// By which key one that was set aside had come.
+pub(super) const ROUTING_KEY: &str = "x-original-routing-key";
 /// Longer, it belongs to nothing.
 const LONGEST_CORRELATION: usize = 128;
 /// What a message may be.
@@ -254,6 +256,12 @@ pub(super) fn agrees(queue: (&str, &str), routing_key: &str) -> Result<(), Fault
         Some(named) if named != queue => Err(Fault::WrongTenant("the routing key")),
         _ => Ok(()),
     }
+}
+
+/// The same of one that was set aside and is tried once more: it is nobody else's for that.
+pub(super) fn agreed(queue: (&str, &str), headers: &Map<String, Value>) -> Result<(), Fault> {
+    let key = headers.get(ROUTING_KEY).and_then(Value::as_str);
+    key.map_or(Ok(()), |key| agrees(queue, key))
 }
 
 #[cfg(test)]

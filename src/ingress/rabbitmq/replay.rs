@@ -62,6 +62,7 @@ pub async fn replay(
     let kind = channel.parse().map_err(|_| Fault::NoOrigin)?;
     is_open(platform, tenant, kind).await??;
     let mut headers = kept.headers.as_object().cloned().unwrap_or_default();
+    message::agreed((tenant, channel), &headers)?;
     // The operator starts anew.
     headers.remove(message::RETRIES);
     let job = message::job(

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, SelectAll};
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -9,6 +10,7 @@ use lapin::message::Delivery;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer, Queue};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::Open;
@@ -17,6 +19,9 @@ use crate::platform::OpenChannel;
 use crate::services::Error;
 use crate::services::broker::topology::{self, Direction};
 use crate::telemetry::{Outage, broker as telemetry};
+
+/// How long the database may take to say which tenants there are.
+const DATABASE: Duration = Duration::from_secs(10);
 
 /// How a session ended without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +48,13 @@ pub(super) enum Event {
     Ended(Arc<Source>),
 }
 
+/// The right to take messages in: gone with its connection, whatever node holds what.
+struct Right {
+    lock: Consumer,
+    /// Older programs know only this one, and others see by it that they need not try.
+    _sign: Option<Consumer>,
+}
+
 /// What is read on one connection.
 struct Reading {
     /// What is declared, is declared here: what the broker refuses closes the channel it was asked on.
@@ -63,10 +75,10 @@ impl Intake {
         stop: &CancellationToken,
         outage: &mut Outage,
     ) -> Result<End, Error> {
-        let declaring = self.broker.channel().await?;
-        let Some(mut lock) = self.lock(&declaring).await? else {
+        let Some(mut right) = self.right().await? else {
             return Ok(End::StandBy);
         };
+        let declaring = self.broker.channel().await?;
         self.ask(topology::declare_exchanges(&declaring)).await?;
         let consuming = self.broker.channel().await?;
         let prefetch = match self.options.topology {
@@ -89,31 +101,69 @@ impl Intake {
         let mut refresh = tokio::time::interval(self.options.refresh);
         refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let turn = async {
+                tokio::select! {
+                    // Broken off, it is done by the next session.
+                    _ = refresh.tick() => {
+                        let refreshed = stop.run_until_cancelled(self.refresh(&mut reading)).await;
+                        refreshed.unwrap_or(Ok(()))
+                    }
+                    Some(event) = reading.events.next(), if !reading.events.is_empty() => {
+                        self.take(&mut reading, event, stop).await?;
+                        outage.worked();
+                        Ok(())
+                    }
+                    () = stop.cancelled() => Ok(()),
+                }
+            };
             tokio::select! {
-                () = stop.cancelled() => {
-                    self.leave(reading, lock).await;
-                    return Ok(End::Stopped);
+                done = turn => done?,
+                // Whoever holds the right gets nothing by it: anything at all means that it is lost.
+                _ = right.lock.next() => {
+                    return Err(self.lost("the right to take messages in was lost"));
                 }
-                _ = refresh.tick() => self.refresh(&mut reading).await?,
-                // Whoever holds the lock gets nothing by it: anything at all means that it is lost.
-                _ = lock.next() => return Err(self.lost("the right to take messages in was lost")),
-                Some(event) = reading.events.next(), if !reading.events.is_empty() => {
-                    self.take(&mut reading, event, stop).await?;
-                    outage.worked();
-                }
+            }
+            if stop.is_cancelled() {
+                self.leave(reading, right).await;
+                return Ok(End::Stopped);
             }
         }
     }
 
     /// The right to take messages in, if nobody has it.
-    async fn lock(&self, declaring: &Channel) -> Result<Option<Consumer>, Error> {
-        let queue = topology::durable(declaring, &self.options.lock, FieldTable::default());
-        if self.ask(queue).await?.consumer_count() > 0 {
+    async fn right(&self) -> Result<Option<Right>, Error> {
+        let Some(sign) = self.sign().await? else {
             return Ok(None);
-        }
+        };
         let channel = self.broker.channel().await?;
-        match consume(&channel, &self.options.lock).await {
-            Ok(lock) => Ok(Some(lock)),
+        let name = format!("{}.holder", self.options.lock);
+        match self.answer(topology::own(&channel, &name)).await? {
+            Ok(_) => {}
+            // Another connection's.
+            Err(error) if error.is_amqp_soft_error() => return Ok(None),
+            Err(error) => return Err(self.broker.fault(&error)),
+        }
+        match self.answer(consume(&channel, &name)).await? {
+            Ok(lock) => Ok(Some(Right { lock, _sign: sign })),
+            // Somebody in this process was faster.
+            Err(error) if error.is_amqp_soft_error() => Ok(None),
+            Err(error) => Err(self.broker.fault(&error)),
+        }
+    }
+
+    /// What shows others that they need not try, if nobody else shows it. Without one it goes on: the
+    /// queue lives on one node, which may be down.
+    async fn sign(&self) -> Result<Option<Option<Consumer>>, Error> {
+        let channel = self.broker.channel().await?;
+        let queue = topology::durable(&channel, &self.options.lock, FieldTable::default());
+        match self.answer(queue).await? {
+            Ok(queue) if queue.consumer_count() > 0 => return Ok(None),
+            Ok(_) => {}
+            Err(error) if error.is_amqp_soft_error() => return Ok(Some(None)),
+            Err(error) => return Err(self.broker.fault(&error)),
+        }
+        match self.answer(consume(&channel, &self.options.lock)).await? {
+            Ok(sign) => Ok(Some(Some(sign))),
             // Somebody was faster.
             Err(error) if error.is_amqp_soft_error() => Ok(None),
             Err(error) => Err(self.broker.fault(&error)),
@@ -122,14 +172,15 @@ impl Intake {
 
     /// Reads the queues there are to read, and no others.
     async fn refresh(&self, reading: &mut Reading) -> Result<(), Error> {
-        let wanted = match self.wanted().await {
-            Ok(wanted) => wanted,
-            Err(error) => {
-                // What was known is still true enough: messages that come are stored once the
-                // database is back.
-                tracing::debug!(%error, "tenants and channels are not known just now");
-                return Ok(());
-            }
+        // What was known is still true enough: messages that come are stored once the database is back.
+        let unknown = |error: &dyn std::fmt::Display| {
+            tracing::debug!(%error, "tenants and channels are not known just now");
+            Ok(())
+        };
+        let wanted = match timeout(DATABASE, self.wanted()).await {
+            Ok(Ok(wanted)) => wanted,
+            Ok(Err(error)) => return unknown(&error),
+            Err(late) => return unknown(&late),
         };
         let gone: Vec<String> = reading
             .tags
@@ -208,9 +259,13 @@ impl Intake {
         let declared = match owner {
             Some(_) => {
                 let key = queue.strip_suffix(".queue").unwrap_or(queue);
-                topology::declare_work_queue(channel, key).await
+                let declared = topology::declare_work_queue(channel, key);
+                self.answer(declared).await?
             }
-            None => topology::declare_quorum_queue(channel).await,
+            None => {
+                let declared = topology::declare_quorum_queue(channel);
+                self.answer(declared).await?
+            }
         };
         let refused = match declared {
             Ok(declared) => return Ok(Some(declared)),
@@ -218,7 +273,8 @@ impl Intake {
             Err(error) => return Err(self.broker.fault(&error)),
         };
         reading.declaring = self.broker.channel().await?;
-        match topology::existing(&reading.declaring, queue).await {
+        let existing = topology::existing(&reading.declaring, queue);
+        match self.answer(existing).await? {
             Ok(existing) => {
                 telemetry::declared_otherwise(queue);
                 Ok(Some(existing))
@@ -264,12 +320,20 @@ impl Intake {
     }
 
     /// Lets go of what was received, so that another can have it at once.
-    async fn leave(&self, reading: Reading, lock: Consumer) {
+    async fn leave(&self, reading: Reading, right: Right) {
         drop(reading.events);
         // Best effort: the end of the connection does the same.
         let closed = reading.consuming.close(200, "stopping".into());
         drop(self.broker.within(closed).await);
-        drop(lock);
+        drop(right);
+    }
+
+    /// What the broker answers, whatever it is, within the time there is for it.
+    async fn answer<T>(
+        &self,
+        work: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<lapin::Result<T>, Error> {
+        self.broker.answered(work).await
     }
 
     async fn ask<T>(&self, work: impl Future<Output = lapin::Result<T>>) -> Result<T, Error> {

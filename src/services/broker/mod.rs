@@ -132,10 +132,15 @@ impl Broker {
         &self,
         work: impl Future<Output = lapin::Result<T>>,
     ) -> Result<T, Error> {
-        match timeout(self.0.timeout, work).await {
-            Ok(done) => done.map_err(|error| self.fault(&error)),
-            Err(_) => Err(self.unavailable("it did not answer in time")),
-        }
+        self.answered(work)
+            .await?
+            .map_err(|error| self.fault(&error))
+    }
+
+    /// The same where the broker's own answer counts, whatever it is.
+    pub async fn answered<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+        let answered = timeout(self.0.timeout, work).await;
+        answered.map_err(|_| self.unavailable("it did not answer in time"))
     }
 
     /// What an error of the connection means.

@@ -4,12 +4,13 @@
 use std::collections::HashSet;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Confirmation};
+use lapin::{BasicProperties, Channel, Confirmation, ErrorKind};
 use tokio::time::timeout;
 
 use super::topology::{declare_topic, short};
-use super::{Broker, Error};
+use super::{Broker, Error, said};
 use crate::telemetry::broker as telemetry;
 
 /// Written to disk by the broker before it confirms.
@@ -88,9 +89,9 @@ impl Broker {
                 properties(publication)?,
             )
             .await
-            .map_err(|error| self.fault(&error))?
+            .map_err(|error| self.refusal(&error))?
             .await
-            .map_err(|error| self.fault(&error))?;
+            .map_err(|error| self.refusal(&error))?;
         // Only one that has answered is used again: what another was asked is not known.
         self.idle().push(publisher);
         match confirmation {
@@ -106,6 +107,28 @@ impl Broker {
             Confirmation::Nack(None) => Err(self.unavailable("it refused a publish")),
             Confirmation::NotRequested => Err(self.unavailable("it confirms nothing")),
         }
+    }
+
+    /// What an error of a publish means: the broker's no, which waiting does not change, or its loss. An
+    /// exchange that somebody deleted is made again by the next publish.
+    fn refusal(&self, error: &lapin::Error) -> Error {
+        let refused = match error.kind() {
+            ErrorKind::ProtocolError(said) => matches!(
+                said.kind(),
+                AMQPErrorKind::Soft(
+                    AMQPSoftError::ACCESSREFUSED | AMQPSoftError::PRECONDITIONFAILED
+                )
+            ),
+            _ => false,
+        };
+        if !refused {
+            return self.fault(error);
+        }
+        Error::rejected(
+            &self.0.name,
+            said(error),
+            "give this program's user the right to, or take away the exchange that has another type",
+        )
     }
 
     async fn publisher(&self) -> Result<Publisher, Error> {
@@ -132,7 +155,7 @@ impl Broker {
         }
         declare_topic(&publisher.channel, exchange)
             .await
-            .map_err(|error| self.fault(&error))?;
+            .map_err(|error| self.refusal(&error))?;
         publisher.declared.insert(exchange.to_owned());
         Ok(())
     }

@@ -64,8 +64,9 @@ pub fn inbound(name: &str) -> Option<(&str, &str)> {
     let name = name.strip_suffix(".queue").unwrap_or(name);
     let rest = name.strip_prefix("tenant.")?.strip_suffix(".inbound")?;
     let (tenant, channel) = rest.rsplit_once(".channel.")?;
-    (!tenant.is_empty() && !channel.is_empty() && !channel.contains('.'))
-        .then_some((tenant, channel))
+    let named = !tenant.is_empty() && !channel.is_empty() && !channel.contains('.');
+    // No database knows a NUL.
+    (named && !name.contains('\0')).then_some((tenant, channel))
 }
 
 /// A name as the protocol has it, which allows 255 bytes.
@@ -137,6 +138,18 @@ pub async fn durable(channel: &Channel, name: &str, arguments: FieldTable) -> la
     channel.queue_declare(name.into(), options, arguments).await
 }
 
+/// Makes sure that a queue is there which is this connection's alone, and goes with it or with its
+/// reader. The broker keeps it on the connection's own node: no other node's loss touches it.
+pub async fn own(channel: &Channel, name: &str) -> lapin::Result<Queue> {
+    let options = QueueDeclareOptions {
+        exclusive: true,
+        auto_delete: true,
+        ..QueueDeclareOptions::default()
+    };
+    let arguments = FieldTable::default();
+    channel.queue_declare(name.into(), options, arguments).await
+}
+
 /// A queue that must be there already, whatever its arguments.
 pub async fn existing(channel: &Channel, name: &str) -> lapin::Result<Queue> {
     let options = QueueDeclareOptions::durable().passive();
@@ -185,6 +198,7 @@ mod tests {
             "tenant.abc.channel.webchat.outbound",
             "tenant..channel.webchat.inbound",
             "tenant.abc.channel..inbound",
+            "tenant.a\0bc.channel.webchat.inbound",
             "tenant.abc.webhook.whatsapp.ack.queue",
             "abc",
             "",

@@ -103,6 +103,128 @@ async fn each_faulty_message_has_its_own_outcome_and_the_others_go_on_on_sqlite(
     on_sqlite(faults).await;
 }
 
+/// Whatever keeps the database from taking anything is no message's fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_wait_for_a_database_that_takes_nothing_and_none_is_blamed() {
+    on_postgres(async |rig| {
+        let execute = async |statement: &'static str| {
+            let mut tx = rig.platform.begin(&rig.tenant).await.unwrap();
+            let run = sqlx::raw_sql(statement).execute(tx.postgres().unwrap());
+            run.await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        let running = rig.start();
+        for (n, (away, back)) in [
+            // As another version's migration does.
+            (
+                "alter table jobs.jobs rename to away",
+                "alter table jobs.away rename to jobs",
+            ),
+            // As a replica that is not yet the primary.
+            (
+                "alter table jobs.jobs rename column args to away",
+                "alter table jobs.jobs rename column away to args",
+            ),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            execute(away).await;
+            rig.send(&text(&format!("m-{n}"), "u", "hello")).await;
+            let before = failures(&rig).await;
+            until("it was tried again and again", async || {
+                failures(&rig).await > before + 2
+            })
+            .await;
+            execute(back).await;
+            until("it is a job", async || rig.jobs().await.len() == n + 1).await;
+            assert_eq!(rig.quarantine().await, []);
+        }
+        running.stop().await;
+    })
+    .await;
+}
+
+/// Transactions of the database that failed so far.
+async fn failures(rig: &Rig) -> i64 {
+    let mut tx = rig.platform.begin(&rig.tenant).await.unwrap();
+    let query = "select xact_rollback from pg_stat_database where datname = current_database()";
+    let failures = sqlx::query_scalar(query).fetch_one(tx.postgres().unwrap());
+    let failures = failures.await.unwrap();
+    tx.commit().await.unwrap();
+    failures
+}
+
+/// A key that names another tenant is not forgotten because the message was set aside for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_under_anothers_key_is_not_replayed_either() {
+    on_postgres(async |rig| {
+        let running = rig.start();
+        let key = "tenant.other.channel.webchat.inbound";
+        bind(&rig, key).await;
+        let misled = text("m-1", "u", "hunter2").to_string();
+        let amqp = &rig.amqp;
+        let body = misled.as_bytes();
+        publish(amqp, "metachat.orchestrator", key, body, persistent()).await;
+        until("it is set aside", async || {
+            rig.quarantine().await.len() == 1
+        })
+        .await;
+        let dead = format!("{}.dead-letter", rig.queue());
+        until("with a copy", async || rig.depth(&dead).await.0 == 1).await;
+        running.stop().await;
+        unbind(&rig, key).await;
+        let id = rig.quarantine().await[0].id;
+        let operator = rig.client.operator("ada", None);
+        let again = replay(&rig.client, &rig.platform, &rig.records, &operator, id).await;
+        let Err(NotReplayed::Fault(fault)) = again else {
+            panic!("{again:?}");
+        };
+        assert_eq!(
+            fault.to_string(),
+            "the routing key names another tenant or channel than the queue"
+        );
+        let emptied = empty(
+            &rig.broker,
+            &rig.client,
+            &rig.platform,
+            &rig.tenant,
+            ChannelType::Webchat,
+        );
+        let emptied = emptied.await.unwrap().unwrap();
+        assert_eq!((emptied.found, emptied.replayed), (1, 0), "{emptied:?}");
+        assert_eq!(emptied.left, [fault.to_string()]);
+        assert_eq!(rig.jobs().await.len(), 0);
+    })
+    .await;
+}
+
+/// Nothing that a database refuses to write down comes again for ever.
+async fn unwritable(rig: Arc<Rig>) {
+    let kept = metachat_jobs::records::NewQuarantined {
+        tenant: Some(format!("{}\0x", rig.tenant)),
+        source: "a\0b".to_owned(),
+        reason: "c\0d".to_owned(),
+        headers: json!({}),
+        body: b"e\0f".to_vec(),
+        body_bytes: 3,
+    };
+    let id = rig.records.quarantine(&kept).await.unwrap();
+    let read = rig.records.quarantined(id).await.unwrap().unwrap();
+    assert_eq!(read.source, "a\u{fffd}b");
+    assert_eq!(read.body, kept.body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_whose_names_cannot_be_stored_is_set_aside_all_the_same() {
+    on_postgres(unwritable).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_whose_names_cannot_be_stored_is_set_aside_all_the_same_on_sqlite() {
+    on_sqlite(unwritable).await;
+}
+
 async fn bind(rig: &Rig, key: &str) {
     assert_topology(&rig.amqp, &rig.tenant, "webchat").await;
     let bound = rig.amqp.queue_bind(

@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use lapin::options::QueueDeclareOptions;
+use lapin::types::{AMQPValue, FieldTable};
 use metachat_jobs::services::broker::Publication;
 
 use super::proxy::Proxy;
@@ -71,6 +73,60 @@ async fn a_second_process_stands_by_and_takes_over() {
         let expected: Vec<String> = (1..=50).map(|n| format!("m-{n}")).collect();
         assert_eq!(ids, expected);
         second.stop().await;
+    })
+    .await;
+}
+
+/// As the node is that has the queue which shows who takes messages in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_takes_in_though_the_sign_of_it_cannot_be_shown() {
+    on_postgres(async |rig| {
+        let lock = format!("lock-{}", rig.tenant);
+        let mut arguments = FieldTable::default();
+        arguments.insert("x-max-length".into(), AMQPValue::LongInt(7));
+        let options = QueueDeclareOptions::durable();
+        let otherwise = rig
+            .amqp
+            .queue_declare(lock.as_str().into(), options, arguments);
+        otherwise.await.unwrap();
+        let first = rig.start();
+        rig.send(&text("m-1", "u", "hello")).await;
+        until("the first takes it", async || rig.jobs().await.len() == 1).await;
+        let second = rig.start_with(broker(&server()));
+        for n in 2..20 {
+            rig.send(&text(&format!("m-{n}"), "u", "hello")).await;
+        }
+        until("one takes them", async || rig.jobs().await.len() == 19).await;
+        assert_eq!(rig.depth(&rig.queue()).await.1, 1, "one reader");
+        first.stop().await;
+        rig.send(&text("m-20", "u", "hello")).await;
+        until("the second goes on", async || rig.jobs().await.len() == 20).await;
+        second.stop().await;
+    })
+    .await;
+}
+
+/// A database that hears and says nothing, as behind a network that drops what is sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_intake_whose_database_is_silent_stops_when_it_is_told_to() {
+    on_postgres(async |rig| {
+        let running = rig.start();
+        rig.send(&text("m-1", "u", "hello")).await;
+        until("it runs", async || rig.jobs().await.len() == 1).await;
+        let mut tx = rig.platform.begin(&rig.tenant).await.unwrap();
+        let locks =
+            sqlx::raw_sql("lock table tenants, channels, jobs.jobs in access exclusive mode");
+        locks.execute(tx.postgres().unwrap()).await.unwrap();
+        rig.send(&text("m-2", "u", "hello")).await;
+        until("it was received", async || {
+            rig.depth(&rig.queue()).await.0 == 0
+        })
+        .await;
+        let began = std::time::Instant::now();
+        running.stop().await;
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(9), "{took:?}");
+        tx.rollback().await.unwrap();
     })
     .await;
 }
