@@ -17,7 +17,7 @@ use super::schema::Guarded;
 use super::{ApiState, Problem};
 use crate::ingress::rabbitmq::{self, NotReplayed, replay};
 use crate::platform::Platform;
-use crate::records::{QuarantineFilter, Quarantined, Records};
+use crate::records::{NoPlace, QuarantineFilter, Quarantined, Records};
 
 const LARGEST_PAGE: u32 = 500;
 const DEFAULT_PAGE: u32 = 50;
@@ -48,7 +48,7 @@ struct Query {
     /// At most so many, 1 to 500; 50 if left out.
     limit: Option<u32>,
     /// Where the next page starts: `next` of the page before, unchanged.
-    cursor: Option<Uuid>,
+    cursor: Option<String>,
 }
 
 /// What of it to show.
@@ -101,7 +101,7 @@ struct View {
 struct QuarantinePage {
     messages: Vec<View>,
     /// Where the next page starts; none if this is the last.
-    next: Option<Uuid>,
+    next: Option<String>,
 }
 
 /// The job that a message became.
@@ -131,9 +131,12 @@ async fn list(
         let detail = format!("{limit} is out of range; use 1 to {LARGEST_PAGE}");
         return Err(Problem::invalid_parameter("limit", detail));
     }
+    let place = query.cursor.map(|cursor| cursor.parse()).transpose();
+    let before =
+        place.map_err(|error: NoPlace| Problem::invalid_parameter("cursor", error.to_string()))?;
     let filter = QuarantineFilter {
         tenant: query.tenant,
-        before: query.cursor,
+        before,
         // One more than asked for tells whether there is a next page.
         limit: limit + 1,
     };
@@ -145,7 +148,10 @@ async fn list(
     let more = kept.len() > limit as usize;
     kept.truncate(limit as usize);
     Ok(Json(QuarantinePage {
-        next: kept.last().filter(|_| more).map(|kept| kept.id),
+        next: kept
+            .last()
+            .filter(|_| more)
+            .map(|kept| kept.place().to_string()),
         messages: kept.into_iter().map(View::from).collect(),
     }))
 }

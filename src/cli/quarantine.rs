@@ -10,7 +10,7 @@ use super::printer::table;
 use super::{Exit, Failure, Printer, actor};
 use crate::compose::Database;
 use crate::ingress::rabbitmq::{self, NotReplayed, replay};
-use crate::records::{self, QuarantineFilter, Quarantined};
+use crate::records::{self, QuarantineFilter, QuarantinePlace, Quarantined};
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -23,8 +23,8 @@ pub enum Command {
         #[arg(long, default_value_t = 50, value_parser = value_parser!(u32).range(1..=500))]
         limit: u32,
         /// Only messages older than this one: what the page before called next
-        #[arg(long, value_name = "ID")]
-        after: Option<Uuid>,
+        #[arg(long, value_name = "PLACE")]
+        after: Option<QuarantinePlace>,
     },
     /// Show a message, and what is wrong with it
     Show {
@@ -68,7 +68,7 @@ struct Sheet {
 #[derive(Serialize)]
 struct Page {
     messages: Vec<Sheet>,
-    next: Option<Uuid>,
+    next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -142,14 +142,17 @@ fn list(mut kept: Vec<Quarantined>, limit: usize, printer: &mut Printer) -> Resu
     let more = kept.len() > limit;
     kept.truncate(limit);
     let page = Page {
-        next: kept.last().filter(|_| more).map(|kept| kept.id),
+        next: kept
+            .last()
+            .filter(|_| more)
+            .map(|kept| kept.place().to_string()),
         messages: kept.into_iter().map(Sheet::from).collect(),
     };
     printer.data(&page, |page| {
         let rows: Vec<[String; 4]> = page.messages.iter().map(Sheet::row).collect();
         table(["ID", "SET ASIDE", "QUEUE", "REASON"], &rows)
     })?;
-    if let Some(next) = page.next {
+    if let Some(next) = &page.next {
         printer.talk(&format!("there are more: --after {next}"));
     }
     Ok(())

@@ -19,7 +19,7 @@ pub use deliveries::{Delivery, NewDelivery};
 pub use embeddings::{ContentHash, EmbeddingsOf};
 pub use error::Error;
 pub use outbox::{NewOutgoing, OutboxFilter, Outgoing, SendState, Sent, UnknownSendState};
-pub use quarantine::{NewQuarantined, QuarantineFilter, Quarantined};
+pub use quarantine::{NewQuarantined, NoPlace, QuarantineFilter, QuarantinePlace, Quarantined};
 
 /// The product's own tables in one database. Clones share it.
 #[derive(Debug, Clone)]

@@ -1,3 +1,6 @@
+use std::fmt;
+use std::str::FromStr;
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -47,13 +50,46 @@ pub struct Quarantined {
     pub taken_at: Timestamp,
 }
 
+/// A place in the quarantine, newest first: it stays where it is though the message there is replayed or
+/// discarded. As text, `<microseconds since 1970>.<id>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuarantinePlace {
+    /// When the message there was set aside.
+    pub taken_at: Timestamp,
+    /// Its id.
+    pub id: Uuid,
+}
+
+/// Not a place in the quarantine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not what a page called next; use that, unchanged")]
+pub struct NoPlace;
+
+impl fmt::Display for QuarantinePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.taken_at.as_micros(), self.id)
+    }
+}
+
+impl FromStr for QuarantinePlace {
+    type Err = NoPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        let (at, id) = text.split_once('.').ok_or(NoPlace)?;
+        Ok(Self {
+            taken_at: Timestamp::from_micros(at.parse().map_err(|_| NoPlace)?),
+            id: id.parse().map_err(|_| NoPlace)?,
+        })
+    }
+}
+
 /// Which messages in quarantine.
 #[derive(Debug, Clone, Default)]
 pub struct QuarantineFilter {
     /// Of this tenant.
     pub tenant: Option<String>,
-    /// Older than this one: what a page ended with.
-    pub before: Option<Uuid>,
+    /// Older than this: where a page ended.
+    pub before: Option<QuarantinePlace>,
     /// At most so many.
     pub limit: u32,
 }
@@ -77,6 +113,14 @@ impl NewQuarantined {
 }
 
 impl Quarantined {
+    /// Where it stands.
+    pub fn place(&self) -> QuarantinePlace {
+        QuarantinePlace {
+            taken_at: self.taken_at,
+            id: self.id,
+        }
+    }
+
     /// Whether only the beginning of the body was kept.
     pub fn is_truncated(&self) -> bool {
         self.body_bytes > self.body.len() as u64
@@ -88,6 +132,12 @@ impl Records {
     pub async fn quarantine(&self, new: &NewQuarantined) -> Result<Uuid, Error> {
         let id = new.id();
         let headers = without_nul(&new.headers);
+        let new = &NewQuarantined {
+            tenant: new.tenant.as_deref().map(plain),
+            source: plain(&new.source),
+            reason: plain(&new.reason),
+            ..new.clone()
+        };
         match &self.db {
             Db::Postgres(db) => postgres::quarantine::insert(db, id, new, &headers).await?,
             Db::Sqlite(db) => sqlite::quarantine::insert(db, id, new, &headers).await?,
@@ -145,15 +195,19 @@ impl Records {
     }
 }
 
-/// PostgreSQL's `jsonb` knows no NUL.
+/// PostgreSQL knows no NUL.
+fn plain(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}
+
 fn without_nul(value: &Value) -> Value {
     match value {
-        Value::String(text) => Value::from(text.replace('\0', "\u{fffd}")),
+        Value::String(text) => Value::from(plain(text)),
         Value::Array(values) => values.iter().map(without_nul).collect(),
         Value::Object(entries) => Value::Object(
             entries
                 .iter()
-                .map(|(name, value)| (name.replace('\0', "\u{fffd}"), without_nul(value)))
+                .map(|(name, value)| (plain(name), without_nul(value)))
                 .collect(),
         ),
         other => other.clone(),
@@ -161,8 +215,8 @@ fn without_nul(value: &Value) -> Value {
 }
 
 /// What people wrote belongs in no log.
-impl std::fmt::Debug for Quarantined {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Quarantined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Quarantined")
             .field("id", &self.id)
             .field("source", &self.source)
@@ -171,8 +225,8 @@ impl std::fmt::Debug for Quarantined {
     }
 }
 
-impl std::fmt::Debug for NewQuarantined {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for NewQuarantined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewQuarantined")
             .field("source", &self.source)
             .field("reason", &self.reason)

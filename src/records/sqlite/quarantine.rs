@@ -52,7 +52,8 @@ pub(in crate::records) async fn list(
 ) -> Result<Vec<Quarantined>, Error> {
     let rows: Vec<Row> = sqlx::query_as(sql::LIST_QUARANTINED)
         .bind(&filter.tenant)
-        .bind(filter.before)
+        .bind(filter.before.map(|place| place.taken_at.as_micros() / 1000))
+        .bind(filter.before.map(|place| place.id))
         .bind(i64::from(filter.limit))
         .fetch_all(db.readers())
         .await?;
