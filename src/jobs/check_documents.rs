@@ -128,6 +128,9 @@ impl Report {
                     }
                     // Somebody is at it.
                     Ok(Adopted::Touched) => return Ok(()),
+                    Ok(Adopted::GivenUp) => {
+                        *self.reported.entry("given_up".to_owned()).or_default() += 1;
+                    }
                     // The database is away: everything waits.
                     Err(error) if error.is::<RetryAfter>() => return Err(error),
                     Err(_) => self.errors += 1,
@@ -187,6 +190,8 @@ fn examine_ready(document: &ExaminedDocument, model: &str) -> Finding {
         Finding::Heal("chunks_missing")
     } else if document.embedded < document.chunks {
         Finding::Heal("chunks_without_vectors")
+    } else if document.version > indexed && document.failed_version == Some(document.version) {
+        Finding::Report("failed")
     } else if document.version > indexed {
         Finding::Heal("changed_since_indexed")
     } else if document.embedding_model.as_ref().is_some_and(other) {
@@ -209,6 +214,7 @@ mod tests {
             has_text: true,
             chunk_count: Some(3),
             indexed_version: Some(2),
+            failed_version: None,
             embedding_model: Some("m".into()),
             chunks: 3,
             positions: 3,
@@ -240,6 +246,11 @@ mod tests {
         assert_eq!(
             faulty(|d| d.version = 3),
             Finding::Heal("changed_since_indexed")
+        );
+        assert_eq!(
+            faulty(|d| (d.version, d.failed_version) = (3, Some(3))),
+            Finding::Report("failed"),
+            "it would fail again"
         );
         assert_eq!(
             faulty(|d| d.embedding_model = Some("n".into())),

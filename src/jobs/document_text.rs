@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use windlass::{permanent, retry_after};
+use windlass::{permanent, wait_for};
 
 use super::Services;
 use crate::platform::Document;
-use crate::services::extract::{Extracted, Kind};
+use crate::services::extract::{ExtractError, Extracted, Kind};
 use crate::services::files::FileError;
 
 /// How long to wait for a storage that cannot be read.
 const STORAGE: Duration = Duration::from_secs(30);
+/// How long to wait for a place among the parsers.
+const PARSERS: Duration = Duration::from_secs(30);
 /// The storage that is a folder.
 const LOCAL: &str = "local";
 
@@ -30,7 +32,7 @@ pub(super) async fn read(
         let extracted = extractor
             .extract_text(kind, text)
             .await
-            .map_err(permanent)?;
+            .map_err(not_extracted)?;
         if extracted.text.trim().is_empty() {
             return Err(permanent(anyhow!(
                 "metadata.content: the document holds no text; give it some and upload it again"
@@ -40,7 +42,8 @@ pub(super) async fn read(
     }
     let bytes = file(services, tenant, document).await?;
     let kind = kind.map_err(permanent)?;
-    extractor.extract(kind, bytes).await.map_err(permanent)
+    let extracted = extractor.extract(kind, bytes).await;
+    extracted.map_err(not_extracted)
 }
 
 async fn file(services: &Services, tenant: &str, document: &Document) -> anyhow::Result<Vec<u8>> {
@@ -57,7 +60,16 @@ async fn file(services: &Services, tenant: &str, document: &Document) -> anyhow:
         Err(error @ FileError::Missing) => Err(permanent(anyhow!(
             "metadata.content: the document's text is not there; {error}"
         ))),
-        Err(error) if error.is_transient() => Err(retry_after(STORAGE, error)),
+        // However long it is away: that is not the document's fault, and uses no attempt.
+        Err(error) if error.is_transient() => Err(wait_for(STORAGE, error)),
         Err(error) => Err(permanent(error)),
+    }
+}
+
+/// What is wrong with the document stays so; a place among the parsers becomes free.
+fn not_extracted(error: ExtractError) -> anyhow::Error {
+    match error {
+        ExtractError::Unreadable(error) => permanent(error),
+        ExtractError::Busy => wait_for(PARSERS, error),
     }
 }

@@ -252,8 +252,9 @@ impl Platform {
         Ok(finished)
     }
 
-    /// Says why a version could not be processed. Its text stays, so that it can be tried again.
-    /// Returns false, and changes nothing, if that version does not count any more or is ready.
+    /// Says why a version could not be processed. Its text stays, so that it can be tried again, and a
+    /// ready document stays ready: the version before it is found still. Returns false, and changes
+    /// nothing, if that version does not count any more or is indexed.
     pub async fn fail_document(
         &self,
         tx: &mut Tx,
@@ -262,7 +263,11 @@ impl Platform {
         version: i32,
         failure: &Failure,
     ) -> Result<bool, Error> {
-        let facts = json!({"error": text::storable(&failure.error), "failedAt": iso(failure.at)});
+        let facts = json!({
+            "error": text::storable(&failure.error),
+            "failedAt": iso(failure.at),
+            "failedVersion": version,
+        });
         self.repository
             .fail_document(tx, tenant, id, version, &facts, &failure.kept)
             .await

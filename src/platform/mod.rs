@@ -57,7 +57,7 @@ pub use settings::{
 };
 pub use tables::{Advice, Advised, IndexHealth, Reindexed, TableHealth, TablesReport};
 pub use tenants::{Channel, ChannelType, OpenChannel, Tenant, UnknownChannelType};
-pub use upkeep::{ExaminedDocument, Idle, UnfinishedDocument};
+pub use upkeep::{Adoptions, ExaminedDocument, Idle, UnfinishedDocument};
 pub use webhooks::{NewWebhook, RecordedEvent, Webhook};
 
 use repository::Repository;

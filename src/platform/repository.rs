@@ -170,7 +170,7 @@ pub(super) trait Repository:
         facts: &Value,
         kept: &Value,
     ) -> Result<(), Error>;
-    /// Whether it has that version and is not ready.
+    /// Whether it has that version and is not indexed.
     async fn fail_document(
         &self,
         tx: &mut Tx,

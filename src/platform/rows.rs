@@ -117,6 +117,11 @@ pub(super) struct UnfinishedRow {
 }
 
 #[derive(sqlx::FromRow)]
+pub(super) struct AdoptedRow {
+    pub(super) adoption: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
 pub(super) struct ExaminedRow {
     pub(super) id: String,
     pub(super) version: i32,
@@ -125,6 +130,7 @@ pub(super) struct ExaminedRow {
     pub(super) has_text: bool,
     pub(super) chunk_count: Option<String>,
     pub(super) indexed_version: Option<String>,
+    pub(super) failed_version: Option<String>,
     pub(super) model: Option<String>,
     pub(super) chunks: i64,
     pub(super) positions: i64,

@@ -1,10 +1,12 @@
 //! Looking after documents: those that nobody finished, and what does not fit together.
 
 use async_trait::async_trait;
-use windlass::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use windlass::db::Tx;
+use windlass::{JobId, Timestamp};
 
-use super::rows::{ExaminedRow, UnfinishedRow, timestamp};
+use super::rows::{AdoptedRow, ExaminedRow, UnfinishedRow, timestamp};
 use super::{DocumentStatus, Error, Platform};
 
 /// A document that somebody should be working on.
@@ -18,6 +20,23 @@ pub struct UnfinishedDocument {
     pub version: i32,
     /// When it was last touched.
     pub updated_at: Timestamp,
+}
+
+/// How often one text of a document was taken over, without ever being finished.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Adoptions {
+    /// Times.
+    pub count: u32,
+    /// The job that had it last.
+    pub last: Option<String>,
+}
+
+/// As it is kept with the document.
+#[derive(Deserialize)]
+struct Adoption {
+    version: i32,
+    count: u32,
+    job: String,
 }
 
 /// Since when nobody must have touched a document for it to count as left alone.
@@ -48,6 +67,8 @@ pub struct ExaminedDocument {
     pub chunk_count: Option<i64>,
     /// Which text was cut, as far as that is recorded.
     pub indexed_version: Option<i32>,
+    /// Which text could not be, as far as that is recorded.
+    pub failed_version: Option<i32>,
     /// What made its vectors, as far as that is recorded.
     pub embedding_model: Option<String>,
     /// How many chunks there are.
@@ -70,7 +91,7 @@ pub(super) trait Upkeep {
         idle: &Idle,
         limit: u32,
     ) -> Result<Vec<UnfinishedRow>, Error>;
-    /// Whether it has that version and was last touched then.
+    /// `None` if it has another version or was touched since.
     async fn adopt_document(
         &self,
         tx: &mut Tx,
@@ -78,7 +99,15 @@ pub(super) trait Upkeep {
         id: &str,
         version: i32,
         updated_at: Timestamp,
-    ) -> Result<bool, Error>;
+    ) -> Result<Option<AdoptedRow>, Error>;
+    async fn note_adoption(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+        version: i32,
+        adoption: &Value,
+    ) -> Result<(), Error>;
     /// In the order of their ids.
     async fn examine_documents(
         &self,
@@ -115,21 +144,53 @@ impl Platform {
         Ok(rows.into_iter().map(UnfinishedDocument::from).collect())
     }
 
-    /// Takes a document over, together with the job that the caller enqueues in the same transaction.
-    /// Returns false, and changes nothing, if anybody touched it since it was looked at.
+    /// Takes a document over, together with the job that the caller enqueues in the same transaction, and
+    /// says what is known of earlier such jobs for this text of it. Returns `None`, and changes nothing, if
+    /// anybody touched it since it was looked at.
     pub async fn adopt_document(
         &self,
         tx: &mut Tx,
         document: &UnfinishedDocument,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Adoptions>, Error> {
         let UnfinishedDocument {
             tenant,
             id,
             version,
             updated_at,
         } = document;
-        self.repository
+        let adopted = self
+            .repository
             .adopt_document(tx, tenant, id, *version, *updated_at)
+            .await?;
+        Ok(adopted.map(|row| {
+            // What cannot be read was written by nobody who counted.
+            let known = row.adoption.as_deref().map(serde_json::from_str);
+            let known: Option<Adoption> = known.and_then(Result::ok);
+            let known = known.filter(|adoption| adoption.version == *version);
+            known.map_or_else(Adoptions::default, |adoption| Adoptions {
+                count: adoption.count,
+                last: Some(adoption.job),
+            })
+        }))
+    }
+
+    /// Notes that a job has taken over this text of a document, for the `count`th time.
+    pub async fn note_adoption(
+        &self,
+        tx: &mut Tx,
+        document: &UnfinishedDocument,
+        count: u32,
+        job: JobId,
+    ) -> Result<(), Error> {
+        let UnfinishedDocument {
+            tenant,
+            id,
+            version,
+            ..
+        } = document;
+        let adoption = json!({"version": version, "count": count, "job": job.to_string()});
+        self.repository
+            .note_adoption(tx, tenant, id, *version, &adoption)
             .await
     }
 }
@@ -161,6 +222,7 @@ impl From<ExaminedRow> for ExaminedDocument {
             // What is no number was written by nobody who counted.
             chunk_count: row.chunk_count.and_then(|count| count.parse().ok()),
             indexed_version: row.indexed_version.and_then(|version| version.parse().ok()),
+            failed_version: row.failed_version.and_then(|version| version.parse().ok()),
             embedding_model: row.model,
             chunks: row.chunks,
             positions: row.positions,

@@ -36,6 +36,12 @@ pub enum FileError {
     /// It is a folder, a device or the like.
     #[error("path: is not a file; upload it again")]
     NotAFile,
+    /// This program may not read it, while it may read others.
+    #[error(
+        "path: this program may not read the file in the document storage; give its user the right to, or \
+         upload it again"
+    )]
+    Forbidden,
     /// It is larger than allowed.
     #[error(
         "the file is larger than {limit} bytes; upload it in parts, or raise documents.max_file_bytes"
@@ -47,7 +53,7 @@ pub enum FileError {
     /// It is not what was uploaded.
     #[error("checksum: the file is not the one that was uploaded; upload it again")]
     Changed,
-    /// The storage did not do it; it may later.
+    /// The storage did not do it, or is not there; it may later.
     #[error("the document storage cannot be read: {0}")]
     Storage(ErrorKind),
 }
@@ -114,10 +120,21 @@ impl DocumentFiles {
         if path.contains('\0') || !asked.components().all(plain) || !is_of(tenant, &asked) {
             return Err(FileError::Escapes);
         }
-        let root = tokio::fs::canonicalize(&self.root).await.map_err(missing)?;
-        let found = tokio::fs::canonicalize(root.join(&asked))
+        // What is wrong with the root is no file's fault.
+        let root = tokio::fs::canonicalize(&self.root)
             .await
-            .map_err(missing)?;
+            .map_err(|error| FileError::Storage(error.kind()))?;
+        let found = match tokio::fs::canonicalize(root.join(&asked)).await {
+            Ok(found) => found,
+            Err(error) => {
+                return Err(match missing(error) {
+                    FileError::Missing if is_empty(&root).await? => {
+                        FileError::Storage(ErrorKind::NotFound)
+                    }
+                    error => error,
+                });
+            }
+        };
         match found.strip_prefix(&root) {
             Ok(inside) if is_of(tenant, inside) => Ok(found),
             _ => Err(FileError::Escapes),
@@ -150,6 +167,13 @@ fn is_of(tenant: &str, path: &Path) -> bool {
     }
 }
 
+/// A storage without anything in it is one that is not mounted: somebody uploaded a file to it.
+async fn is_empty(root: &Path) -> Result<bool, FileError> {
+    let away = |error: std::io::Error| FileError::Storage(error.kind());
+    let mut entries = tokio::fs::read_dir(root).await.map_err(away)?;
+    Ok(entries.next_entry().await.map_err(away)?.is_none())
+}
+
 #[expect(
     clippy::needless_pass_by_value,
     reason = "it stands in `map_err`, which gives the error away"
@@ -159,6 +183,7 @@ fn missing(error: std::io::Error) -> FileError {
         ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput => {
             FileError::Missing
         }
+        ErrorKind::PermissionDenied => FileError::Forbidden,
         kind => FileError::Storage(kind),
     }
 }
@@ -227,6 +252,20 @@ mod tests {
             .unwrap_err();
         assert!(matches!(refused, FileError::TooLarge { limit: 4 }));
         let gone = DocumentFiles::new(folder.path().join("nowhere"), 5);
-        assert_eq!(read(&gone, "acme/d/v1/a.txt").await, "Missing");
+        assert_eq!(read(&gone, "acme/d/v1/a.txt").await, "Storage(NotFound)");
+    }
+
+    #[tokio::test]
+    async fn a_storage_that_is_not_mounted_is_no_files_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = DocumentFiles::new(folder.path().to_owned(), 5);
+        let path = "acme/d/v1/a.txt";
+        let error = files.read("acme", path, None).await.unwrap_err();
+        assert!(matches!(error, FileError::Storage(_)), "empty: {error}");
+        std::fs::write(folder.path().join("other"), "").unwrap();
+        assert_eq!(read(&files, path).await, "Missing");
+        let kind = ErrorKind::PermissionDenied;
+        let error = missing(kind.into());
+        assert!(matches!(error, FileError::Forbidden) && !error.is_transient());
     }
 }

@@ -4,6 +4,7 @@ mod demo;
 mod run;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use metachat_jobs::cli::{Printer, SettingArgs};
@@ -32,10 +33,24 @@ enum Command {
     Demo(demo::DemoArgs),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How long the end waits for threads that nobody can stop, such as one that takes a document apart.
+const LAST_THREADS: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    match dispatch(cli).await {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            Printer::standard(false).talk(&format!("error: the runtime does not start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(dispatch(cli));
+    runtime.shutdown_timeout(LAST_THREADS);
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             Printer::standard(false).talk(&format!("error: {error:#}"));

@@ -56,6 +56,7 @@ statements! {
     NAME_MONTH = "name_month";
     NEAREST = "nearest";
     NEAREST_EXACT = "nearest_exact";
+    NOTE_ADOPTION = "note_adoption";
     OPEN_CHANNELS = "open_channels";
     PARTITIONED = "partitioned";
     PREPARE_LOCK = "prepare_lock";

@@ -1,9 +1,10 @@
 use async_trait::async_trait;
+use serde_json::Value;
 use windlass::Timestamp;
 use windlass::db::Tx;
 
 use super::super::Error;
-use super::super::rows::{ExaminedRow, UnfinishedRow, millis};
+use super::super::rows::{AdoptedRow, ExaminedRow, UnfinishedRow, millis};
 use super::super::upkeep::{Idle, Upkeep};
 use super::{PostgresRepository, instant, of, sql};
 
@@ -41,15 +42,32 @@ impl Upkeep for PostgresRepository {
         id: &str,
         version: i32,
         updated_at: Timestamp,
-    ) -> Result<bool, Error> {
-        let done = sqlx::query(sql::ADOPT_DOCUMENT)
+    ) -> Result<Option<AdoptedRow>, Error> {
+        Ok(sqlx::query_as(sql::ADOPT_DOCUMENT)
             .bind(tenant)
             .bind(id)
             .bind(version)
             .bind(millis(updated_at))
+            .fetch_optional(of(tx)?)
+            .await?)
+    }
+
+    async fn note_adoption(
+        &self,
+        tx: &mut Tx,
+        tenant: &str,
+        id: &str,
+        version: i32,
+        adoption: &Value,
+    ) -> Result<(), Error> {
+        sqlx::query(sql::NOTE_ADOPTION)
+            .bind(tenant)
+            .bind(id)
+            .bind(version)
+            .bind(adoption)
             .execute(of(tx)?)
             .await?;
-        Ok(done.rows_affected() > 0)
+        Ok(())
     }
 
     async fn examine_documents(

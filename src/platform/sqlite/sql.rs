@@ -46,6 +46,7 @@ statements! {
     MESSAGE = "message";
     MESSAGES = "messages";
     NEAREST = "nearest";
+    NOTE_ADOPTION = "note_adoption";
     OLD_METRICS = "old_metrics";
     OPEN_CHANNELS = "open_channels";
     PRUNE_API_LOGS = "prune_api_logs";

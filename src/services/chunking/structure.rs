@@ -11,6 +11,9 @@ const EXTENSIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_YAML_STYLE_METADATA_BLOCKS)
     .union(Options::ENABLE_PLUSES_DELIMITED_METADATA_BLOCKS);
 
+/// How much of a heading names its chunks, each of which has a copy, in characters.
+const LONGEST_HEADING: usize = 200;
+
 /// What can be seen of a document without reading its sentences.
 #[derive(Default)]
 pub(super) struct Structure {
@@ -122,10 +125,10 @@ impl Outline {
                     if depth == 0
                         && let (TagEnd::Heading(_), Some(words)) = (end, heading.take())
                     {
-                        let words = words.trim();
+                        let words: String = words.trim().chars().take(LONGEST_HEADING).collect();
                         outline.headings.push(Heading {
                             bytes,
-                            words: (!words.is_empty()).then(|| words.to_owned()),
+                            words: (!words.is_empty()).then_some(words),
                         });
                     }
                 }

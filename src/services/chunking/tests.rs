@@ -107,6 +107,20 @@ fn each_section_is_cut_by_itself_and_knows_its_heading() {
 }
 
 #[test]
+fn a_heading_that_is_a_book_names_its_chunks_by_its_beginning() {
+    let book = "žuto ".repeat(5_000);
+    for document in [
+        format!("# {book}\n\n{book}\n"),
+        format!("{book}\n===\n\n{book}\n"),
+    ] {
+        let headings = headings_of(&document);
+        assert!(headings.len() > 5);
+        let named = "žuto ".repeat(40);
+        assert_eq!(headings, vec![Some(named); headings.len()]);
+    }
+}
+
+#[test]
 fn front_matter_is_no_heading() {
     let body = "It says a good deal about its subject, at enough length to stand alone. ".repeat(2);
     let document = format!("---\ntitle: {body}\n---\n\n# Real\n\n{body}");

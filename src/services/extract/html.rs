@@ -1,7 +1,10 @@
+use std::io::Read;
+
 use html2text::config;
 use html2text::render::PlainDecorator;
+use html2text::{Handle, RcDom};
 
-use super::{Kind, Unreadable};
+use super::{Kind, Time, Unreadable};
 
 /// Wider than any line: where a line ends is the reader's business.
 const WIDTH: usize = 100_000;
@@ -9,19 +12,61 @@ const WIDTH: usize = 100_000;
 const DEEPEST: usize = 2_000;
 
 /// The words of a page, with its headings and lists as Markdown has them. Scripts and styles go.
-pub(super) fn text(page: &str) -> Result<String, Unreadable> {
+pub(super) fn text(page: &str, time: Time) -> Result<String, Unreadable> {
     if depth(page) > DEEPEST {
         return Err(Unreadable::Damaged(Kind::Html));
     }
-    config::with_decorator(PlainDecorator::new())
+    let damaged = |_| Unreadable::Damaged(Kind::Html);
+    let config = config::with_decorator(PlainDecorator::new())
         .raw_mode(true) // tables as lines, not as drawings
         .no_link_wrapping()
-        .link_footnotes(false)
-        .string_from_read(page.as_bytes(), WIDTH)
-        .map_err(|_| Unreadable::Damaged(Kind::Html))
+        .link_footnotes(false);
+    let page = Timed {
+        page: page.as_bytes(),
+        time,
+    };
+    let tree = config.parse_html(page);
+    time.check(Kind::Html)?;
+    let tree = tree.map_err(damaged)?;
+    if is_too_deep(&tree) {
+        return Err(Unreadable::Damaged(Kind::Html));
+    }
+    let words = config.dom_to_render_tree(&tree).map_err(damaged)?;
+    time.check(Kind::Html)?;
+    config.render_to_string(words, WIDTH).map_err(damaged)
 }
 
-/// How deep tags may be nested at most, without parsing: what is never closed counts as open.
+/// A page that ends when the time does: the parser, to which what is never closed costs more with each
+/// tag, asks for it piece by piece.
+struct Timed<'a> {
+    page: &'a [u8],
+    time: Time,
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.time.is_over() {
+            return Err(std::io::ErrorKind::TimedOut.into());
+        }
+        self.page.read(buffer)
+    }
+}
+
+/// As the parser sees it: what a tag closes, and whether it closes anything, only the parser knows.
+fn is_too_deep(tree: &RcDom) -> bool {
+    let mut level: Vec<Handle> = vec![tree.document.clone()];
+    for _ in 0..=DEEPEST {
+        let children = level.iter().map(|node| node.children.borrow());
+        level = children.flat_map(|children| children.clone()).collect();
+        if level.is_empty() {
+            return false;
+        }
+    }
+    true
+}
+
+/// How deep tags seem to be nested, without parsing: what is never closed counts as open. It spares the
+/// parser what is plainly no page; it is easily led to think too little.
 fn depth(page: &str) -> usize {
     let (mut open, mut deepest) = (0_usize, 0_usize);
     for (at, _) in page.match_indices('<') {

@@ -11,7 +11,7 @@ mod pdf;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -101,6 +101,17 @@ pub enum Unreadable {
     },
 }
 
+/// Why a file's text was not taken out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExtractError {
+    /// It cannot be.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// No parser had time for it: it may have later.
+    #[error("every parser is busy with other files")]
+    Busy,
+}
+
 /// Takes files apart, a few at a time. Clones share the bound.
 #[derive(Debug, Clone)]
 pub struct Extractor {
@@ -120,17 +131,18 @@ impl Extractor {
     /// The text of a file of this kind.
     ///
     /// # Errors
-    /// [`Unreadable`], which no repetition will cure.
-    pub async fn extract(&self, kind: Kind, bytes: Vec<u8>) -> Result<Extracted, Unreadable> {
-        let limit = self.options.max_text_bytes;
-        self.beside(kind, move || parse(kind, &bytes, limit)).await
+    /// [`ExtractError::Unreadable`], which no repetition will cure, or [`ExtractError::Busy`].
+    pub async fn extract(&self, kind: Kind, bytes: Vec<u8>) -> Result<Extracted, ExtractError> {
+        let size = self.options.max_text_bytes;
+        let parsed = self.beside(kind, move |time| parse(kind, &bytes, size, time));
+        parsed.await
     }
 
     /// The text that stands in a database, which may be HTML; of any other kind it is the text itself.
     ///
     /// # Errors
-    /// [`Unreadable`], which no repetition will cure.
-    pub async fn extract_text(&self, kind: Kind, text: &str) -> Result<Extracted, Unreadable> {
+    /// As of [`Extractor::extract`].
+    pub async fn extract_text(&self, kind: Kind, text: &str) -> Result<Extracted, ExtractError> {
         if kind == Kind::Html {
             return self.extract(kind, text.as_bytes().to_vec()).await;
         }
@@ -143,36 +155,64 @@ impl Extractor {
     }
 
     /// Runs a parser on a thread of its own. A thread cannot be ended: one that takes too long keeps
-    /// its place among the parsers until it ends by itself, so there are never more than the bound.
+    /// its place among the parsers until it sees by itself that its time is over, so there are never
+    /// more than the bound.
     async fn beside(
         &self,
         kind: Kind,
-        parse: impl FnOnce() -> Result<Extracted, Unreadable> + Send + 'static,
-    ) -> Result<Extracted, Unreadable> {
+        parse: impl FnOnce(Time) -> Result<Extracted, Unreadable> + Send + 'static,
+    ) -> Result<Extracted, ExtractError> {
         let limit = Duration::from_millis(self.options.timeout_ms);
-        let Ok(place) = Arc::clone(&self.parsers).acquire_owned().await else {
-            unreachable!("the semaphore is never closed")
+        let place = Arc::clone(&self.parsers).acquire_owned();
+        let Ok(Ok(place)) = tokio::time::timeout(limit, place).await else {
+            return Err(ExtractError::Busy);
+        };
+        let time = Time {
+            limit,
+            end: Instant::now() + limit,
         };
         let parser = tokio::task::spawn_blocking(move || {
-            let parsed = parse();
+            let parsed = parse(time);
             drop(place);
             parsed
         });
         match tokio::time::timeout(limit, parser).await {
-            Ok(Ok(parsed)) => parsed,
+            Ok(Ok(parsed)) => Ok(parsed?),
             // The parser panicked, which is what it makes of a file it cannot bear.
-            Ok(Err(_)) => Err(Unreadable::Damaged(kind)),
-            Err(_) => Err(Unreadable::TooSlow { kind, limit }),
+            Ok(Err(_)) => Err(Unreadable::Damaged(kind).into()),
+            Err(_) => Err(Unreadable::TooSlow { kind, limit }.into()),
         }
     }
 }
 
-fn parse(kind: Kind, bytes: &[u8], limit: usize) -> Result<Extracted, Unreadable> {
+/// The time that a parser has.
+#[derive(Debug, Clone, Copy)]
+struct Time {
+    limit: Duration,
+    end: Instant,
+}
+
+impl Time {
+    /// To be asked again and again, as nobody can stop a parser but itself.
+    fn is_over(self) -> bool {
+        Instant::now() >= self.end
+    }
+
+    fn check(self, kind: Kind) -> Result<(), Unreadable> {
+        if self.is_over() {
+            let limit = self.limit;
+            return Err(Unreadable::TooSlow { kind, limit });
+        }
+        Ok(())
+    }
+}
+
+fn parse(kind: Kind, bytes: &[u8], limit: usize, time: Time) -> Result<Extracted, Unreadable> {
     let (text, format) = match kind {
         Kind::Text => (decode(bytes)?, Format::Text),
         Kind::Markdown => (decode(bytes)?, Format::Markdown),
-        Kind::Html => (html::text(&decode(bytes)?)?, Format::Markdown),
-        Kind::Pdf => (pdf::text(bytes, limit)?, Format::Text),
+        Kind::Html => (html::text(&decode(bytes)?, time)?, Format::Markdown),
+        Kind::Pdf => (pdf::text(bytes, limit, time)?, Format::Text),
         Kind::Docx => (docx::text(bytes, limit)?, Format::Markdown),
     };
     if text.len() > limit {

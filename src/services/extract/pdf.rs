@@ -3,14 +3,14 @@ use std::collections::BTreeMap;
 use lopdf::content::{Content, Operation};
 use lopdf::{Document, Encoding, Error, LoadOptions, Object, ObjectId};
 
-use super::{Kind, Unreadable};
+use super::{Kind, Time, Unreadable};
 
 /// From this many thousandths of the letters' size on, a gap within a line is a blank.
 const BLANK: f32 = -180.0;
 
 /// The text of all pages, one after the other. A page that cannot be read is left out as long as
 /// another can.
-pub(super) fn text(bytes: &[u8], limit: usize) -> Result<String, Unreadable> {
+pub(super) fn text(bytes: &[u8], limit: usize, time: Time) -> Result<String, Unreadable> {
     let options = LoadOptions {
         max_decompressed_size: Some(limit),
         ..LoadOptions::default()
@@ -23,6 +23,8 @@ pub(super) fn text(bytes: &[u8], limit: usize) -> Result<String, Unreadable> {
     let mut text = String::new();
     let mut failed = false;
     for page in document.page_iter() {
+        // A thousand pages may show one great stream, which is read for each.
+        time.check(Kind::Pdf)?;
         match words(&document, page, limit) {
             Ok(words) => {
                 let page = tidy(&words);

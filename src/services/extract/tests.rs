@@ -16,8 +16,29 @@ fn extractor() -> Extractor {
 }
 
 async fn text(kind: Kind, bytes: impl Into<Vec<u8>>) -> Result<String, Unreadable> {
-    let extracted = extractor().extract(kind, bytes.into()).await?;
-    Ok(extracted.text)
+    match extractor().extract(kind, bytes.into()).await {
+        Ok(extracted) => Ok(extracted.text),
+        Err(ExtractError::Unreadable(error)) => Err(error),
+        Err(ExtractError::Busy) => panic!("nobody else is at it"),
+    }
+}
+
+/// A PDF of which so many pages show one stream.
+fn sharing(line: &str, lines: usize, pages: usize) -> Document {
+    let mut document = pdf(&[&vec![line; lines]]);
+    let page = document.page_iter().next().unwrap();
+    let page = document.get_object(page).unwrap().clone();
+    let kids: Vec<Object> = (0..pages)
+        .map(|_| document.add_object(page.clone()).into())
+        .collect();
+    let tree = page.as_dict().unwrap().get(b"Parent").unwrap();
+    let tree = document
+        .get_object_mut(tree.as_reference().unwrap())
+        .unwrap();
+    let tree = tree.as_dict_mut().unwrap();
+    tree.set("Count", i64::try_from(kids.len()).unwrap());
+    tree.set("Kids", kids);
+    document
 }
 
 /// A PDF with these lines on each of its pages.
@@ -190,11 +211,20 @@ async fn what_unpacks_to_too_much_is_refused() {
     let bomb = docx(&"<w:p><w:r><w:t>boom</w:t></w:r></w:p>".repeat(200_000));
     assert!(bomb.len() < 100_000, "{} bytes", bomb.len());
     let refused = small.extract(Kind::Docx, bomb).await.unwrap_err();
-    assert!(matches!(refused, Unreadable::TooLarge { .. }), "{refused}");
+    assert!(
+        matches!(
+            refused,
+            ExtractError::Unreadable(Unreadable::TooLarge { .. })
+        ),
+        "{refused}"
+    );
 
     let long = "a line of words\n".repeat(10_000);
     let refused = small.extract(Kind::Text, long.into_bytes()).await;
-    assert!(matches!(refused, Err(Unreadable::TooLarge { .. })));
+    assert!(matches!(
+        refused,
+        Err(ExtractError::Unreadable(Unreadable::TooLarge { .. }))
+    ));
 }
 
 #[tokio::test]
@@ -238,6 +268,45 @@ async fn elements_nested_without_end_are_refused() {
     assert!(text(Kind::Html, list).await.unwrap().contains("4999"));
 }
 
+/// A closing tag of nothing closes nothing.
+#[tokio::test]
+async fn elements_nested_without_end_are_refused_however_they_are_hidden() {
+    for hidden in ["<div></x>", "<div><!--</div>-->", "<div a='</div>'>"] {
+        let deep = hidden.repeat(3_000) + "words";
+        assert_eq!(
+            text(Kind::Html, deep).await,
+            Err(Unreadable::Damaged(Kind::Html)),
+            "{hidden}"
+        );
+    }
+    let wide = "<div><span>word</div>".repeat(900);
+    assert!(text(Kind::Html, wide).await.unwrap().contains("word"));
+}
+
+/// What keeps a parser busy for hours loses its place when its time is over.
+#[tokio::test]
+async fn a_parser_gives_its_place_back_when_its_time_is_over() {
+    let one = Extractor::new(ExtractOptions {
+        timeout_ms: 300,
+        parsers: 1,
+        ..ExtractOptions::default()
+    });
+    let page = "<span></x>".repeat(300_000);
+    let shared = saved(sharing("a line of words", 20_000, 500));
+    for (kind, bytes) in [(Kind::Html, page.into_bytes()), (Kind::Pdf, shared)] {
+        let slow = one.extract(kind, bytes).await;
+        assert!(
+            matches!(
+                slow,
+                Err(ExtractError::Unreadable(Unreadable::TooSlow { .. }))
+            ),
+            "{slow:?}"
+        );
+        let free = tokio::time::timeout(Duration::from_secs(20), one.parsers.acquire());
+        drop(free.await.expect("the parser goes on and on").unwrap());
+    }
+}
+
 #[tokio::test]
 async fn text_is_read_in_the_encodings_that_can_be_told() {
     for bytes in [
@@ -263,8 +332,8 @@ async fn a_parser_that_panics_or_never_ends_costs_its_file_only() {
         parsers: 1,
         ..ExtractOptions::default()
     });
-    let panicked = one.beside(Kind::Pdf, || panic!("a bad file")).await;
-    assert_eq!(panicked, Err(Unreadable::Damaged(Kind::Pdf)));
+    let panicked = one.beside(Kind::Pdf, |_| panic!("a bad file")).await;
+    assert_eq!(panicked, Err(Unreadable::Damaged(Kind::Pdf).into()));
 
     let one = Extractor::new(ExtractOptions {
         timeout_ms: 20,
@@ -272,12 +341,21 @@ async fn a_parser_that_panics_or_never_ends_costs_its_file_only() {
         ..ExtractOptions::default()
     });
     let (end, ended) = mpsc::channel::<()>();
-    let endless = one.beside(Kind::Pdf, move || {
+    let endless = one.beside(Kind::Pdf, move |_| {
         ended.recv().unwrap();
         Err(Unreadable::NotText)
     });
-    assert!(matches!(endless.await, Err(Unreadable::TooSlow { .. })));
+    assert!(matches!(
+        endless.await,
+        Err(ExtractError::Unreadable(Unreadable::TooSlow { .. }))
+    ));
     assert_eq!(one.parsers.available_permits(), 0, "it still has its place");
+    let next = one.extract(Kind::Pdf, Vec::new()).await;
+    assert_eq!(
+        next,
+        Err(ExtractError::Busy),
+        "and no file is blamed for it"
+    );
     end.send(()).unwrap();
     let place = one.parsers.acquire().await.unwrap();
     drop(place); // the next file's turn has come

@@ -9,6 +9,7 @@ use metachat_jobs::platform::{Document, DocumentStatus};
 use metachat_jobs::services::models::ModelOptions;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use windlass::model::{Filter, Page};
 use windlass::{JobRecord, State};
 
 use super::rig::{Rig, TENANT, on_postgres, on_sqlite};
@@ -28,6 +29,7 @@ on_both! {
     each_bad_document_says_what_is_wrong_with_it_and_the_others_go_on,
     what_the_platform_stores_as_text_is_read_as_text,
     documents_that_nobody_works_on_are_taken_over,
+    a_document_whose_jobs_die_is_given_up_with_the_last_ones_name,
 }
 
 /// A row as the platform's upload writes it, and its file.
@@ -342,13 +344,13 @@ async fn documents_that_nobody_works_on_are_taken_over(rig: Arc<Rig>) {
     .await;
     assert_eq!(
         adopt(&rig).await,
-        json!({"adopted": 2, "waiting": 0, "left": 0})
+        json!({"adopted": 2, "waiting": 0, "left": 0, "givenUp": 0})
     );
     // The new one is left to the platform's API.
     found_soon(&rig, "marmalade", &["begun", "waits"]).await;
     assert_eq!(
         adopt(&rig).await,
-        json!({"adopted": 0, "waiting": 0, "left": 0})
+        json!({"adopted": 0, "waiting": 0, "left": 0, "givenUp": 0})
     );
 
     // The API gives a ready document a new text and does not index it.
@@ -366,6 +368,69 @@ async fn documents_that_nobody_works_on_are_taken_over(rig: Arc<Rig>) {
     );
     found_soon(&rig, "zeppelin", &["waits"]).await;
     found_soon(&rig, "marmalade", &["begun", "new"]).await;
+}
+
+/// While its storage is away a document waits and uses no attempt; and one whose jobs an operator has
+/// cancelled, or that kills their processes, is not tried for ever.
+async fn a_document_whose_jobs_die_is_given_up_with_the_last_ones_name(rig: Arc<Rig>) {
+    upload(&rig, "a", "a.txt", "text/plain", b"A marmalade.").await;
+    let away = rig.storage.path().with_extension("away");
+    std::fs::rename(rig.storage.path(), &away).unwrap();
+    let mut last = None;
+    for times in 1..=3 {
+        let taken = adopt_hastily(&rig).await;
+        assert_eq!(taken["adopted"], 1, "{times}: {taken}");
+        let filter = Filter {
+            kind: Some("ingest_document".to_owned()),
+            ..Filter::default()
+        };
+        let jobs = rig.client.list(&filter, Page::default()).await.unwrap();
+        assert_eq!(jobs.len(), times);
+        let waits = rig
+            .until(jobs[0].id, |job| job.state == State::Scheduled)
+            .await;
+        assert_eq!(waits.attempt, 0, "waiting uses no attempt");
+        let told = waits.attempts[0].error.clone().unwrap().message;
+        assert!(
+            told.contains("the document storage cannot be read"),
+            "{told}"
+        );
+        untouched(&rig).await;
+        let taken = adopt_hastily(&rig).await;
+        assert_eq!(taken["waiting"], 1, "its job is alive: {taken}");
+        rig.client.cancel(jobs[0].id, None).await.unwrap();
+        untouched(&rig).await;
+        last = Some(jobs[0].id);
+    }
+    let taken = adopt_hastily(&rig).await;
+    assert_eq!(taken["givenUp"], 1, "{taken}");
+    let document = rig.platform.document(TENANT, "a").await.unwrap().unwrap();
+    assert_eq!(document.status, DocumentStatus::Failed);
+    let told = document.metadata["error"].as_str().unwrap();
+    assert!(told.contains(&last.unwrap().to_string()), "{told}");
+    untouched(&rig).await;
+    let nothing = json!({"adopted": 0, "waiting": 0, "left": 0, "givenUp": 0});
+    assert_eq!(adopt_hastily(&rig).await, nothing);
+
+    // The storage is back, and somebody asks for it once more.
+    std::fs::rename(&away, rig.storage.path()).unwrap();
+    assert_eq!(ingest(&rig, "a").await.0.state, State::Completed);
+    assert_eq!(finds(&rig, "marmalade").await, ["a"]);
+}
+
+async fn adopt_hastily(rig: &Rig) -> Value {
+    let hasty = AdoptDocuments {
+        pending_after_seconds: 0,
+        processing_after_seconds: 0,
+    };
+    let job = rig.client.enqueue(&hasty).await.unwrap().id();
+    rig.result(job).await
+}
+
+/// Makes documents look forsaken.
+async fn untouched(rig: &Rig) {
+    let theirs = r#"update documents set "updatedAt" = "createdAt""#;
+    execute(&rig.platform, TENANT, theirs).await;
 }
 
 /// Waits until exactly these documents hold the word.

@@ -1,5 +1,5 @@
 use metachat_jobs::platform::{
-    DocumentStatus, Failure, Finished, Idle, Indexed, Platform, UnfinishedDocument,
+    Adoptions, DocumentStatus, Failure, Finished, Idle, Indexed, Platform, UnfinishedDocument,
 };
 use serde_json::json;
 use windlass::Timestamp;
@@ -11,6 +11,7 @@ super::on_all!(
     a_document_is_processed_from_pending_to_ready,
     a_failure_keeps_the_text_and_success_clears_the_failure,
     a_late_failure_never_hides_a_ready_document,
+    a_new_text_that_fails_is_noted_and_the_old_one_stays_findable,
     an_older_run_never_wins,
     chunks_are_swapped_in_one_step,
     chunks_of_the_wrong_shape_change_nothing,
@@ -131,6 +132,38 @@ async fn a_late_failure_never_hides_a_ready_document(platform: Platform) {
     assert_eq!(visible(&platform).await, ["chunk"], "and found meanwhile");
     assert!(!fail(&platform, &id, 1).await);
     assert_eq!(visible(&platform).await, ["chunk"]);
+}
+
+/// Or its new text would be tried again and again.
+async fn a_new_text_that_fails_is_noted_and_the_old_one_stays_findable(platform: Platform) {
+    let id = pending(&platform, "one").await;
+    make_known(&platform).await;
+    assert_eq!(finish(&platform, &id, 1, "chunk").await, Finished::Stored);
+    let theirs = r#"update documents set version = version + 1 where "tenantId" = 'acme'"#;
+    execute(&platform, "acme", theirs).await;
+    assert!(fail(&platform, &id, 2).await);
+    let read = platform.document("acme", &id).await.unwrap().unwrap();
+    assert_eq!(read.status, DocumentStatus::Ready);
+    assert_eq!(read.metadata["error"], "no model");
+    assert_eq!(read.metadata["failedVersion"], 2);
+    assert_eq!(visible(&platform).await, ["chunk"]);
+    let idle = Idle {
+        pending: Timestamp::MAX,
+        processing: Timestamp::MAX,
+        changed_after: Timestamp::EPOCH,
+    };
+    assert_eq!(platform.unfinished_documents(&idle, 10).await.unwrap(), []);
+    let examined = platform.examine_documents("acme", "", 10).await.unwrap();
+    assert_eq!(examined[0].failed_version, Some(2));
+    // Another text is another chance.
+    execute(&platform, "acme", theirs).await;
+    let found = platform.unfinished_documents(&idle, 10).await.unwrap();
+    assert_eq!(ids(&found), [("acme", id.as_str())]);
+    assert_eq!(finish(&platform, &id, 3, "newer").await, Finished::Stored);
+    let read = platform.document("acme", &id).await.unwrap().unwrap();
+    for gone in ["error", "failedAt", "failedVersion"] {
+        assert_eq!(read.metadata.get(gone), None, "{gone}");
+    }
 }
 
 async fn an_older_run_never_wins(platform: Platform) {
@@ -278,13 +311,13 @@ async fn a_document_is_taken_over_by_whoever_is_first(platform: Platform) {
         updated_at: Timestamp::from_micros(found[0].updated_at.as_micros() - 1000),
         ..found[0].clone()
     };
-    assert!(!adopt(&older).await, "somebody touched it since");
+    assert_eq!(adopt(&older).await, None, "somebody touched it since");
     let other = UnfinishedDocument {
         version: 2,
         ..found[0].clone()
     };
-    assert!(!adopt(&other).await, "it has another text by now");
-    assert!(adopt(&found[0]).await);
+    assert_eq!(adopt(&other).await, None, "it has another text by now");
+    assert_eq!(adopt(&found[0]).await, Some(Adoptions::default()));
     let read = platform.document("acme", &id).await.unwrap().unwrap();
     assert_eq!(read.status, DocumentStatus::Processing);
     assert_eq!(read.content.as_deref().map(String::as_str), Some("one"));

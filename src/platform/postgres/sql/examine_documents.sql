@@ -7,6 +7,7 @@ select
     coalesce(jsonb_typeof(d.metadata -> 'content') = 'string', false) as has_text,
     d.metadata ->> 'chunkCount' as chunk_count,
     d.metadata ->> 'indexedVersion' as indexed_version,
+    d.metadata ->> 'failedVersion' as failed_version,
     d.metadata ->> 'embeddingModel' as model,
     (select count(*) from chunks c where c."tenantId" = $1 and c."documentId" = d.id) as chunks,
     (select count(distinct c.position) from chunks c where c."tenantId" = $1 and c."documentId" = d.id) as positions,

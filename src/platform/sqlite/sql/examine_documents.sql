@@ -7,6 +7,7 @@ select
     coalesce(json_type(d.metadata, '$.content') = 'text', false) as has_text,
     cast(json_extract(d.metadata, '$.chunkCount') as text) as chunk_count,
     cast(json_extract(d.metadata, '$.indexedVersion') as text) as indexed_version,
+    cast(json_extract(d.metadata, '$.failedVersion') as text) as failed_version,
     cast(json_extract(d.metadata, '$.embeddingModel') as text) as model,
     (select count(*) from chunks c where c."tenantId" = ?1 and c."documentId" = d.id) as chunks,
     (select count(distinct c.position) from chunks c where c."tenantId" = ?1 and c."documentId" = d.id) as positions,
