@@ -4,13 +4,16 @@ use serde_json::json;
 use uuid::Uuid;
 use windlass::engine::Operator;
 use windlass::store::Changed;
-use windlass::{Client, NewJob};
+use windlass::{Client, NewJob, State};
 
 use super::{OperationError, encode};
 use crate::records::{Outgoing, Records, SendState};
 
 /// The kind that sends.
 const KIND: &str = "deliver_message";
+
+/// Why nobody knows what came of a request.
+const ENDED: &str = "the job that sent it ended before the reply was noted";
 
 /// What to do, on whose behalf.
 #[derive(Debug)]
@@ -52,7 +55,7 @@ impl Desk<'_> {
         to: SendState,
         provider_id: Option<&str>,
     ) -> Result<Outgoing, OperationError> {
-        let seen = self.row(id).await?;
+        let seen = self.settled(self.row(id).await?).await?;
         check(seen.state, to)?;
         let after = json!({"before": seen.state, "state": to});
         self.operator
@@ -76,6 +79,21 @@ impl Desk<'_> {
         self.row(id).await
     }
 
+    /// A part that was being sent by a job that has ended, cancelled in the middle of its request: nobody
+    /// else will ever note that its outcome is unknown.
+    async fn settled(&self, seen: Outgoing) -> Result<Outgoing, OperationError> {
+        if seen.state != SendState::Sending {
+            return Ok(seen);
+        }
+        let job = self.client.get(seen.job, Some(&seen.tenant)).await?;
+        if job.is_some_and(|job| !job.state.is_finished()) {
+            return Ok(seen);
+        }
+        // Whether or not its reply came after all: what is there now counts.
+        self.records.lose_send(&seen, ENDED).await?;
+        self.row(seen.id).await
+    }
+
     async fn row(&self, id: Uuid) -> Result<Outgoing, OperationError> {
         let row = self.records.outbox_row(id, self.tenant).await?;
         row.ok_or(OperationError::NotFound {
@@ -85,10 +103,17 @@ impl Desk<'_> {
 
     /// Lets the message's job run again; a new one, if retention has deleted it.
     async fn go_on(&self, row: &Outgoing) -> Result<(), OperationError> {
-        let requeued = self.operator.requeue(row.job, Some(&row.tenant)).await?;
-        if requeued != Changed::NotFound {
-            // Refused: it runs already, or has completed since.
-            return Ok(());
+        match self.operator.requeue(row.job, Some(&row.tenant)).await? {
+            Changed::NotFound => {}
+            // It may have looked at this part already, and passed it over.
+            Changed::Refused(State::Running) | Changed::Held(_) => {
+                return Err(OperationError::State {
+                    state: self.row(row.id).await?.state,
+                    problem: "waits for a job of its message that runs just now; repeat this when it has ended",
+                });
+            }
+            // It comes to run by itself.
+            Changed::Done | Changed::Asked | Changed::Refused(_) => return Ok(()),
         }
         let args = json!({
             "tenantId": row.tenant,

@@ -308,7 +308,8 @@ impl Records {
         }
     }
 
-    /// Deletes up to `limit` parts that were sent before a time; how many. What is not sent stays.
+    /// Deletes the parts of up to `limit` messages of which all were sent before a time; how many parts.
+    /// A message of which one is not sent stays whole.
     pub async fn prune_outbox(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
         match &self.db {
             Db::Postgres(db) => postgres::outbox::prune(db, before, limit).await,

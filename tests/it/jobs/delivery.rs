@@ -52,7 +52,7 @@ on_both! {
     what_is_not_sent_is_kept_however_old_it_is,
 }
 
-fn outside(server: &Server) -> Setup {
+pub(super) fn outside(server: &Server) -> Setup {
     Setup {
         graph: GraphOptions {
             base_url: server.url(),
@@ -76,7 +76,7 @@ async fn channel(rig: &Rig, kind: ChannelType, config: Value) -> String {
     id
 }
 
-async fn whatsapp(rig: &Rig) {
+pub(super) async fn whatsapp(rig: &Rig) {
     let config = json!({"phoneNumberId": "1234", "accessToken": TOKEN});
     channel(rig, ChannelType::Whatsapp, config).await;
 }
@@ -125,7 +125,7 @@ pub(super) async fn answer(
     }
 }
 
-async fn text(rig: &Rig, words: &str) -> DeliverMessage {
+pub(super) async fn text(rig: &Rig, words: &str) -> DeliverMessage {
     answer(rig, ChannelType::Whatsapp, "text", json!({"text": words})).await
 }
 
@@ -133,7 +133,7 @@ pub(super) async fn deliver(rig: &Rig, message: &DeliverMessage) -> JobId {
     rig.client.enqueue(message).await.unwrap().id()
 }
 
-async fn parts(rig: &Rig, message: &DeliverMessage) -> Vec<Outgoing> {
+pub(super) async fn parts(rig: &Rig, message: &DeliverMessage) -> Vec<Outgoing> {
     rig.records
         .outbox_of(TENANT, &message.message_id)
         .await
@@ -550,9 +550,22 @@ async fn what_is_not_sent_is_kept_however_old_it_is(rig: Arc<Rig>, server: Serve
     server.will([Reply::Lost]);
     let lost = text(&rig, "hello").await;
     rig.finished(deliver(&rig, &lost).await).await;
+    // Of one message the second part is unknown: without the first it would be sent from the beginning.
+    let first = says(200, json!({"messages": [{"id": "wamid.first"}]}));
+    server.will([first, Reply::Lost]);
+    let half = text(&rig, &"words ".repeat(1000)).await;
+    rig.finished(deliver(&rig, &half).await).await;
     let later = rig.client.now().await.unwrap() + Duration::from_hours(24 * 365);
     assert_eq!(rig.records.prune_outbox(later, 10).await.unwrap(), 1);
     assert_eq!(parts(&rig, &sent).await, []);
+    let states = parts(&rig, &half).await.into_iter().map(|part| part.state);
+    let states: Vec<SendState> = states.collect();
+    assert_eq!(states, [SendState::Sent, SendState::Unknown]);
+    let whole = text(&rig, &"words ".repeat(1000)).await;
+    rig.finished(deliver(&rig, &whole).await).await;
+    let later = rig.client.now().await.unwrap() + Duration::from_hours(24 * 365);
+    let pruned = rig.records.prune_outbox(later, 1).await.unwrap();
+    assert_eq!(pruned, 2, "a message is pruned whole");
     assert_eq!(parts(&rig, &lost).await[0].state, SendState::Unknown);
 
     let job = PruneDeliveries::default();

@@ -10,6 +10,7 @@ mod events;
 mod golden;
 mod messages;
 mod model_server;
+mod outbox;
 mod pipeline;
 mod retention;
 mod retrieval;
