@@ -124,6 +124,10 @@ async fn measure(url: String, messages: usize, part: Part) -> f64 {
     let mut settings = json!({"brandName": "Acme", "enableRag": documents});
     if let Part::Served { at_once } = part {
         flags.push(("models.max_calls_per_host".to_owned(), at_once.to_string()));
+        flags.push((
+            "models.tenant_private_addresses".to_owned(),
+            "true".to_owned(),
+        ));
         let address = serve(at_once).await;
         let llm = json!({"provider": "openai", "model": "m", "apiKey": "k", "baseUrl": address});
         settings["llm"] = llm;

@@ -1,9 +1,10 @@
 //! The hosts that are called: one circuit breaker and one limit for each, whatever calls it.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -19,10 +20,14 @@ const REMEMBERED: u64 = 10_000;
 /// After how long without a call one is forgotten.
 const FORGOTTEN: Duration = Duration::from_hours(1);
 
+/// How long an account is left alone whose host does not say how long.
+const UNTOLD: Duration = Duration::from_secs(5);
+
 /// Every host that a process calls.
 pub(super) struct Hosts {
     most_at_once: NonZeroUsize,
-    known: Cache<String, Arc<Host>>,
+    /// As long as anybody has an account there: two limits of one host would be none.
+    known: Mutex<HashMap<String, Weak<Host>>>,
     accounts: Cache<(String, u64), Arc<Account>>,
     /// Keys are told apart without being kept.
     hasher: RandomState,
@@ -41,6 +46,8 @@ pub(super) struct Account {
     /// How errors and logs call the host; the address may hold a password.
     name: String,
     host: Arc<Host>,
+    /// How many calls this key gets at once.
+    limit: Limit,
     paused_until: Mutex<Option<Instant>>,
 }
 
@@ -49,7 +56,7 @@ impl Hosts {
     pub(super) fn new(most_at_once: NonZeroUsize) -> Self {
         Self {
             most_at_once,
-            known: cache(),
+            known: Mutex::default(),
             accounts: cache(),
             hasher: RandomState::new(),
         }
@@ -62,18 +69,32 @@ impl Hosts {
         let name = format!("{service} at {host}:{port}");
         let key = (name.clone(), self.hasher.hash_one(key));
         self.accounts.get_with(key, || {
-            let host = self.known.get_with(name.clone(), || {
-                Arc::new(Host {
-                    breaker: Breaker::new(name.clone()),
-                    limit: Limit::new(name.clone(), self.most_at_once),
-                })
-            });
             Arc::new(Account {
+                host: self.host(&name),
+                limit: Limit::of_account(name.clone(), self.most_at_once),
                 name: name.clone(),
-                host,
                 paused_until: Mutex::new(None),
             })
         })
+    }
+
+    fn host(&self, name: &str) -> Arc<Host> {
+        let mut known = self.known();
+        if let Some(host) = known.get(name).and_then(Weak::upgrade) {
+            return host;
+        }
+        known.retain(|_, host| host.strong_count() > 0);
+        let host = Arc::new(Host {
+            breaker: Breaker::new(name.to_owned()),
+            limit: Limit::new(name.to_owned(), self.most_at_once),
+        });
+        known.insert(name.to_owned(), Arc::downgrade(&host));
+        host
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<String, Weak<Host>>> {
+        // Entries are whole: a panic elsewhere cannot have left one half written.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -90,15 +111,20 @@ impl Account {
     ) -> Result<T, Error> {
         self.pause_is_over(Instant::now())?;
         let Host { breaker, limit } = &*self.host;
+        let own = self.limit.turn().await?;
         let turn = limit.turn().await?;
         let learning = async {
             let result = work.await;
-            turn.learn(&result, Instant::now());
+            own.learn(&result, Instant::now());
+            // That one key asked too much says nothing of what the host bears.
+            if !matches!(result, Err(Error::Busy { .. })) {
+                turn.learn(&result, Instant::now());
+            }
             result
         };
         let result = breaker.guard(learning).await;
         if let Err(Error::Busy { retry_after, .. }) = &result {
-            *self.paused() = retry_after.map(|after| Instant::now() + after);
+            *self.paused() = Some(Instant::now() + retry_after.unwrap_or(UNTOLD));
         }
         result
     }
@@ -119,7 +145,7 @@ impl Account {
         }
     }
 
-    fn paused(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+    fn paused(&self) -> MutexGuard<'_, Option<Instant>> {
         // An instant is replaced whole, so a panic elsewhere cannot have left it half written.
         self.paused_until
             .lock()
@@ -140,7 +166,7 @@ where
 
 impl fmt::Debug for Hosts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Hosts({})", self.known.entry_count())
+        write!(f, "Hosts({})", self.known().len())
     }
 }
 
@@ -174,6 +200,51 @@ mod tests {
         ours.pause_is_over(Instant::now() + Duration::from_secs(7))
             .unwrap();
         ours.call(async { Ok(()) }).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_key_that_asks_too_much_slows_no_other_down() {
+        let hosts = Hosts::new(NonZeroUsize::MIN.saturating_add(15));
+        let greedy = account(&hosts, "https://api.example", "greedy");
+        for _ in 0..20 {
+            let untold = Err::<(), _>(Error::Busy {
+                service: "x".into(),
+                reason: "429".into(),
+                retry_after: None,
+            });
+            greedy.call(async { untold }).await.unwrap_err();
+            let error = greedy.call(async { Ok(()) }).await.unwrap_err();
+            let wait = error.retry_after().unwrap();
+            assert!(wait > Duration::from_secs(4), "{wait:?}");
+            *greedy.paused() = None;
+        }
+        let others: Vec<_> = (0..16)
+            .map(|n| account(&hosts, "https://api.example", &n.to_string()))
+            .collect();
+        let together = tokio::sync::Barrier::new(16);
+        let calls = others.iter().map(|other| {
+            other.call(async {
+                together.wait().await;
+                Ok(())
+            })
+        });
+        let all = futures_util::future::join_all(calls);
+        let all = tokio::time::timeout(Duration::from_secs(5), all).await;
+        assert!(all.is_ok(), "sixteen at once, as before");
+    }
+
+    #[test]
+    fn a_host_has_one_limit_as_long_as_anybody_has_an_account_there() {
+        let hosts = Hosts::new(NonZeroUsize::MIN);
+        let kept = account(&hosts, "https://api.example", "kept");
+        // As after an hour without a new account.
+        hosts.accounts.invalidate_all();
+        let new = account(&hosts, "https://api.example", "new");
+        assert!(Arc::ptr_eq(&kept.host, &new.host));
+        // Whom nobody calls any more is forgotten when the next comes.
+        drop(hosts.host("gone"));
+        let _next = hosts.host("next");
+        assert!(!hosts.known().contains_key("gone"));
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
 
 use super::Error;
+use super::addresses::NotPublic;
 
 /// The longest pause a service may ask for: a mistaken header must not stop us for days.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
@@ -50,6 +51,9 @@ pub(super) fn base(service: &str, address: &str, setting: &str) -> Result<(Url, 
 /// What went wrong on the way there or back.
 pub(super) fn transport(service: &str, error: reqwest::Error) -> Error {
     let error = error.without_url(); // a URL can hold a password
+    if is_not_public(&error) {
+        return not_public(service);
+    }
     let reason = if error.is_timeout() && !error.is_connect() {
         "it did not finish in time".to_owned()
     } else if error.is_connect() {
@@ -60,6 +64,26 @@ pub(super) fn transport(service: &str, error: reqwest::Error) -> Error {
         format!("the connection was lost: {}", chain(&error))
     };
     Error::unavailable(service, reason)
+}
+
+/// A tenant's address in our own network: waiting makes it no better.
+pub(super) fn not_public(service: &str) -> Error {
+    Error::rejected(
+        service,
+        NotPublic.to_string(),
+        "name a public one in the tenant's `llm.baseUrl`, or set models.tenant_private_addresses",
+    )
+}
+
+fn is_not_public(error: &reqwest::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.is::<NotPublic>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Lets a success through and says what any other status means.

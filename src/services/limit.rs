@@ -25,10 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// When a job that got no turn should come back.
 const COME_BACK: Duration = Duration::from_secs(1);
 
-/// The limit of one host, shared by everything that calls it.
+/// The limit of one host, shared by everything that calls it, or of one account there.
 #[derive(Debug)]
 pub(super) struct Limit {
     service: String,
+    /// Whether its changes are told: accounts have no names.
+    is_told: bool,
     most: usize,
     patience: Duration,
     turns: Semaphore,
@@ -49,9 +51,19 @@ struct State {
 impl Limit {
     /// At most `most` calls at once, ever.
     pub(super) fn new(service: String, most: NonZeroUsize) -> Self {
+        Self::starting(service, most, true)
+    }
+
+    /// The same for one account.
+    pub(super) fn of_account(service: String, most: NonZeroUsize) -> Self {
+        Self::starting(service, most, false)
+    }
+
+    fn starting(service: String, most: NonZeroUsize, is_told: bool) -> Self {
         let first = FIRST.min(most.get());
         Self {
             service,
+            is_told,
             most: most.get(),
             patience: PATIENCE,
             turns: Semaphore::new(first),
@@ -125,7 +137,7 @@ impl Turn<'_> {
             }
         }
         let after = whole(state.limit);
-        if after != before {
+        if after != before && self.limit.is_told {
             telemetry::models::limit_changed(&self.limit.service, after);
         }
         if after < before {

@@ -4,6 +4,7 @@
 //! or give up. Calls to one host share a circuit breaker and a limit, so that while it is down its
 //! jobs wait instead of failing one by one, and it gets no more at once than it bears. Nothing here knows a job, a tenant's row or an HTTP route.
 
+mod addresses;
 mod breaker;
 pub mod broker;
 pub mod chunking;

@@ -5,6 +5,7 @@ mod stream;
 mod tests;
 
 use std::fmt;
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,7 +152,44 @@ impl Embedder {
         }
     }
 
+    /// A server that is well may fail at one certain text, for ever: it makes no numbers of it. That is a
+    /// refusal of the text, and not the server's being away.
     async fn embed_batch(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+        let broke = match self.embed_together(texts).await? {
+            Ok(vectors) => return Ok(vectors),
+            Err(broke) => broke,
+        };
+        if !self.is_well().await? {
+            return Err(broke);
+        }
+        let mut vectors = Vec::with_capacity(texts.len());
+        for text in texts {
+            match self.embed_together(slice::from_ref(text)).await? {
+                Ok(vector) => vectors.extend(vector),
+                Err(_) if self.is_well().await? => {
+                    return Err(Error::rejected(
+                        &self.server.name,
+                        format!("`{}` breaks on a text, and embeds others", self.model),
+                        "change the text, or use another embedding model; the server's log may say more",
+                    ));
+                }
+                Err(broke) => return Err(broke),
+            }
+        }
+        Ok(vectors)
+    }
+
+    /// Whether it embeds a text that every model can.
+    async fn is_well(&self) -> Result<bool, Error> {
+        let known = self.embed_together(&["hello".to_owned()]).await?;
+        Ok(known.is_ok())
+    }
+
+    /// The vectors; within, that the server broke, for a reason that may lie in the texts.
+    async fn embed_together(
+        &self,
+        texts: &[String],
+    ) -> Result<Result<Vec<Vec<f32>>, Error>, Error> {
         let server = &self.server;
         let body = EmbedBatch {
             model: &self.model,
@@ -164,6 +202,9 @@ impl Embedder {
             }
             return self.embed_one_by_one(texts).await;
         }
+        if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+            return Ok(http::check(&server.name, response).map(|_| Vec::new()));
+        }
         let response = http::check(&server.name, response)?;
         let limit = BYTES_PER_VECTOR * (texts.len() + 1);
         let Embeddings { embeddings } = http::json(&server.name, response, limit).await?;
@@ -175,10 +216,13 @@ impl Embedder {
             )));
         }
         embeddings.iter().try_for_each(|v| self.check(v))?;
-        Ok(embeddings)
+        Ok(Ok(embeddings))
     }
 
-    async fn embed_one_by_one(&self, texts: &[String]) -> Result<Vec<Vec<f32>>, Error> {
+    async fn embed_one_by_one(
+        &self,
+        texts: &[String],
+    ) -> Result<Result<Vec<Vec<f32>>, Error>, Error> {
         let server = &self.server;
         let mut vectors = Vec::with_capacity(texts.len());
         for prompt in texts {
@@ -191,13 +235,16 @@ impl Embedder {
                 let missing = server.lacks_model(response, &self.model).await;
                 return Err(missing.unwrap_or_else(|| server.not_ollama()));
             }
+            if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+                return Ok(http::check(&server.name, response).map(|_| Vec::new()));
+            }
             let response = http::check(&server.name, response)?;
             let Embedding { embedding } =
                 http::json(&server.name, response, BYTES_PER_VECTOR * 2).await?;
             self.check(&embedding)?;
             vectors.push(embedding);
         }
-        Ok(vectors)
+        Ok(Ok(vectors))
     }
 
     /// A vector that cannot be stored or compared is found here, not by the database.

@@ -199,7 +199,8 @@ impl From<Wish> for ToolCall {
 }
 
 fn body<'a>(model: &'a str, system: &'a str, request: &'a ChatRequest) -> Body<'a> {
-    // Models that reason count what they do not say; they refuse the older name.
+    // Models that reason count what they do not say, and refuse the older name; how freely they choose
+    // their words is not ours to say.
     let reasons = ["o1", "o3", "o4", "gpt-5"];
     let reasons = reasons.iter().any(|family| model.starts_with(family));
     let offers = request.tools.iter().map(|tool| Offer {
@@ -209,8 +210,8 @@ fn body<'a>(model: &'a str, system: &'a str, request: &'a ChatRequest) -> Body<'
     Body {
         model,
         messages: messages(system, request),
-        temperature: request.temperature,
-        top_p: request.top_p,
+        temperature: request.temperature.filter(|_| !reasons),
+        top_p: request.top_p.filter(|_| !reasons),
         max_tokens: request.max_tokens.filter(|_| !reasons),
         max_completion_tokens: request.max_tokens.filter(|_| reasons),
         tool_choice: (request.must_answer && !request.tools.is_empty()).then_some("none"),

@@ -17,6 +17,8 @@ pub struct ModelOptions {
     pub max_calls_per_host: NonZeroUsize,
     /// Whether tenants may name an address of their own (`llm.baseUrl`).
     pub tenant_addresses: bool,
+    /// Whether those may be in a private network.
+    pub tenant_private_addresses: bool,
     /// What models cost.
     pub prices: Prices,
     /// Where Ollama is, if anything is answered or embedded by it.
@@ -41,6 +43,7 @@ impl Default for ModelOptions {
             model: ChatKind::default(),
             max_calls_per_host: NonZeroUsize::MIN.saturating_add(63),
             tenant_addresses: true,
+            tenant_private_addresses: false,
             prices: Prices::default(),
             ollama: OllamaOptions::default(),
             openai: api("https://api.openai.com/v1", "gpt-4o"),

@@ -12,8 +12,13 @@ use secrecy::{ExposeSecret, SecretString};
 use super::chat::ChatModel;
 use super::options::{ApiOptions, ChatKind, ModelOptions, OllamaOptions};
 use super::{anthropic, extractive, ollama, openai};
+use crate::services::addresses::{NotPublic, PublicOnly, check_literal};
 use crate::services::host::Hosts;
+use crate::services::http::not_public;
 use crate::services::{Error, http};
+
+/// A tenant cannot make us give up on its provider sooner.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whose model it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +57,8 @@ pub(super) struct Providers {
     options: ModelOptions,
     hosts: Hosts,
     client: Client,
+    /// For addresses of tenants': it finds none that is not public.
+    public: Client,
 }
 
 impl FromStr for Provider {
@@ -85,8 +92,11 @@ impl Providers {
         let apis = [&options.openai, &options.deepseek, &options.anthropic];
         let patience = apis.into_iter().map(|api| api.connect_timeout_ms);
         let patience = patience.fold(options.ollama.connect_timeout_ms, u64::max);
+        let patience = Duration::from_millis(patience);
+        let public = http::builder(patience).dns_resolver(Arc::new(PublicOnly));
         Ok(Self {
-            client: http::client("models", Duration::from_millis(patience))?,
+            client: http::client("models", patience)?,
+            public: http::build("models", public)?,
             options: options.clone(),
             hosts,
         })
@@ -141,6 +151,7 @@ impl Providers {
 
     fn ollama(&self, choice: &ChatChoice) -> Result<Arc<dyn ChatModel>, Error> {
         let options = &self.options.ollama;
+        let patience = patience(Duration::from_millis(options.timeout_ms), choice);
         let options = OllamaOptions {
             base_url: choice
                 .base_url
@@ -148,12 +159,11 @@ impl Providers {
                 .unwrap_or(&options.base_url)
                 .clone(),
             chat_model: choice.model.as_ref().unwrap_or(&options.chat_model).clone(),
-            timeout_ms: choice.timeout.map_or(options.timeout_ms, |timeout| {
-                u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)
-            }),
+            timeout_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
             ..options.clone()
         };
-        let server = ollama::Server::new(&options, &self.hosts, self.client.clone())?;
+        let client = self.client(&self.options.ollama.base_url, choice)?;
+        let server = ollama::Server::new(&options, &self.hosts, client)?;
         Ok(Arc::new(ollama::Chat::new(Arc::new(server), &options)))
     }
 
@@ -169,7 +179,7 @@ impl Providers {
         let account = key.as_ref().map(ExposeSecret::expose_secret);
         Ok(Arc::new(openai::Chat {
             provider: name,
-            client: self.client.clone(),
+            client: self.client(&options.base_url, choice)?,
             account: self.hosts.account(name, &url, account),
             url,
             model: model(name, options, choice)?,
@@ -186,7 +196,7 @@ impl Providers {
         let key = key(options, choice);
         let account = key.as_ref().map(ExposeSecret::expose_secret);
         Ok(Arc::new(anthropic::Chat {
-            client: self.client.clone(),
+            client: self.client(&options.base_url, choice)?,
             account: self.hosts.account(name, &url, account),
             url,
             model: model(name, options, choice)?,
@@ -194,6 +204,26 @@ impl Providers {
             headers: headers(choice),
             timeout: timeout(options, choice),
         }))
+    }
+}
+
+impl Providers {
+    /// What connects to the address that was chosen: to one of a tenant's only where that is public, as
+    /// whoever names an address of our own network speaks in our name there.
+    fn client(&self, ours: &str, choice: &ChatChoice) -> Result<Client, Error> {
+        let bare = |address: &str| address.trim_end_matches('/').to_owned();
+        let theirs = choice
+            .base_url
+            .as_deref()
+            .filter(|theirs| !self.options.tenant_private_addresses && bare(theirs) != bare(ours));
+        let Some(theirs) = theirs else {
+            return Ok(self.client.clone());
+        };
+        // What is no URL is told by whoever makes a request of it.
+        match Url::parse(theirs).map(|url| check_literal(&url)) {
+            Ok(Err(NotPublic)) => Err(not_public("models")),
+            _ => Ok(self.public.clone()),
+        }
     }
 }
 
@@ -231,10 +261,15 @@ fn key(options: &ApiOptions, choice: &ChatChoice) -> Option<SecretString> {
     key.filter(|key| !key.expose_secret().is_empty()).cloned()
 }
 
-fn timeout(options: &ApiOptions, choice: &ChatChoice) -> Duration {
-    choice
-        .timeout
-        .unwrap_or(Duration::from_millis(options.timeout_ms))
+pub(super) fn timeout(options: &ApiOptions, choice: &ChatChoice) -> Duration {
+    patience(Duration::from_millis(options.timeout_ms), choice)
+}
+
+/// As long as the tenant says, and no shorter than an answer may well take: what it would not wait for
+/// counts as a failure of the host, which others call too.
+fn patience(ours: Duration, choice: &ChatChoice) -> Duration {
+    let theirs = choice.timeout.unwrap_or(ours);
+    theirs.max(ours.min(SHORTEST_PATIENCE))
 }
 
 /// What cannot be sent as a header is left out.

@@ -67,8 +67,13 @@ async fn handle(State(server): State<Server>, request: Request) -> Response {
     (server.behaviour)(n)
 }
 
+/// Whose tenants' servers are on this machine.
 fn models() -> Models {
-    Models::new(&ModelOptions::default()).unwrap()
+    Models::new(&ModelOptions {
+        tenant_private_addresses: true,
+        ..ModelOptions::default()
+    })
+    .unwrap()
 }
 
 fn turn(role: Role, content: &str) -> Turn {
@@ -207,6 +212,8 @@ async fn openai_gets_nothing_that_it_refuses() {
         assert_eq!((chat.provider(), chat.name()), ("deepseek", model));
         let request = ChatRequest {
             max_tokens: Some(5),
+            temperature: Some(0.5),
+            top_p: Some(0.5),
             must_answer: true,
             ..plain()
         };
@@ -225,7 +232,13 @@ async fn openai_gets_nothing_that_it_refuses() {
             .map(String::as_str)
             .collect();
         keys.sort_unstable();
-        assert_eq!(keys, [tokens, "messages", "model"]);
+        let mut expected = vec![tokens, "messages", "model"];
+        // Those that reason choose their words as they like.
+        if tokens == "max_tokens" {
+            expected.extend(["temperature", "top_p"]);
+        }
+        expected.sort_unstable();
+        assert_eq!(keys, expected);
     }
 }
 
@@ -413,4 +426,60 @@ async fn a_choice_that_makes_no_sense_is_named_with_its_remedy() {
         assert!(!error.is_transient());
         assert!(error.to_string().contains(remedy), "{error}");
     }
+}
+
+/// Or it would speak in our name to whatever there is in our own network.
+#[tokio::test]
+async fn a_tenants_address_in_a_private_network_is_not_called() {
+    let reply = json!({"choices": [{"message": {"content": "Yes."}}]});
+    let server = Server::start(move |_| Json(reply.clone()).into_response()).await;
+    let port = server.url.rsplit_once(':').unwrap().1;
+    let models = Models::new(&ModelOptions::default()).unwrap();
+    for address in [
+        "http://127.0.0.1",
+        "http://[::1]",
+        "http://localhost",
+        "http://10.0.0.1",
+    ] {
+        for provider in [Provider::Openai, Provider::Anthropic, Provider::Ollama] {
+            let choice = ChatChoice {
+                base_url: Some(format!("{address}:{port}")),
+                ..server.choice(provider)
+            };
+            let refused = match models.chat_for(&choice) {
+                Ok(chat) => chat.answer(&plain()).await.unwrap_err(),
+                Err(error) => error,
+            };
+            let told = refused.to_string();
+            assert!(
+                !refused.is_transient() && told.contains("models.tenant_private_addresses"),
+                "{address}: {told}"
+            );
+        }
+    }
+    assert_eq!(server.seen.lock().unwrap().len(), 0);
+    // The installation's own server is one that it has chosen itself.
+    let mut options = ModelOptions::default();
+    options.openai.base_url = format!("{}/", server.url);
+    let models = Models::new(&options).unwrap();
+    let chat = models.chat_for(&server.choice(Provider::Openai)).unwrap();
+    assert_eq!(chat.answer(&plain()).await.unwrap().text, "Yes.");
+}
+
+#[test]
+fn a_tenant_cannot_make_its_host_fail_by_impatience() {
+    let asked = |ours, theirs| {
+        let choice = ChatChoice {
+            timeout: Some(Duration::from_millis(theirs)),
+            ..ChatChoice::default()
+        };
+        let options = ApiOptions {
+            timeout_ms: ours,
+            ..ApiOptions::default()
+        };
+        providers::timeout(&options, &choice).as_millis()
+    };
+    assert_eq!(asked(60_000, 1), 10_000);
+    assert_eq!(asked(2_000, 1), 2_000);
+    assert_eq!(asked(60_000, 30_000), 30_000);
 }

@@ -3,7 +3,6 @@
 //! What a tenant writes is not trusted: its address must be public, its headers cannot take the place
 //! of ours, a redirect is not followed, and what it answers is not read beyond a bound nor logged.
 
-mod addresses;
 mod signature;
 
 use std::error::Error as StdError;
@@ -17,9 +16,9 @@ use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::addresses::{NotPublic, PublicOnly, check_literal};
 use super::breaker::Breaker;
 use super::{Error, http};
-use addresses::{NotPublic, PublicOnly, check_literal};
 
 /// Read of an answer so that its connection can be used again; more is left, and the connection shut.
 const READ_OF_ANSWER: usize = 16 * 1024;

@@ -109,7 +109,12 @@ impl Rig {
         };
         let services = Services {
             platform: platform.clone(),
-            models: Models::new(&setup.models).unwrap(),
+            // Tenants' model servers are on this machine.
+            models: Models::new(&ModelOptions {
+                tenant_private_addresses: true,
+                ..setup.models
+            })
+            .unwrap(),
             events: Events::default(),
             records: records.clone(),
             documents: Documents::new(&documents),

@@ -244,6 +244,35 @@ async fn an_answer_that_is_not_its_protocol_is_refused_and_not_quoted() {
     assert!(!format!("{error:?}").contains("SECRET"), "{error:?}");
 }
 
+/// As a server does whose model makes no numbers of a text: it says that it broke, each time.
+#[tokio::test]
+async fn a_text_that_breaks_a_server_that_is_well_is_refused_and_opens_no_circuit() {
+    let server = Ollama::start(|path, body| {
+        let vector = |text: &Value| {
+            let known = text.as_str().unwrap().parse().unwrap_or(0.0);
+            let mut vector = vec![0.5; DIMENSIONS];
+            vector[0] = known;
+            vector
+        };
+        let inputs = body["input"].as_array().cloned().unwrap_or_default();
+        if inputs.iter().any(|text| text == "3") || body["prompt"] == "3" {
+            return status(500, &[], "json: unsupported value: NaN");
+        }
+        match path {
+            "/api/embed" => embeddings(&inputs.iter().map(vector).collect::<Vec<_>>()),
+            _ => Json(json!({ "embedding": vector(&body["prompt"]) })).into_response(),
+        }
+    })
+    .await;
+    let models = server.models();
+    for _ in 0..10 {
+        let error = models.embedder.embed(&texts(3)).await.unwrap_err();
+        assert!(!error.is_transient(), "{error}");
+        assert!(error.to_string().contains("breaks on a text"), "{error}");
+    }
+    assert_eq!(models.embedder.embed(&texts(2)).await.unwrap().len(), 2);
+}
+
 #[tokio::test]
 async fn overload_and_breakdown_are_waited_out_and_refusals_are_not() {
     let server = Ollama::start(|_, _| status(429, &[(header::RETRY_AFTER, "7")], "SECRET")).await;

@@ -1,4 +1,4 @@
-//! Which addresses a tenant's webhook may have: those of the public internet.
+//! Which addresses a tenant may name for its webhooks and its models: those of the public internet.
 //!
 //! A name is looked up here and nowhere else: the connection is made to the very addresses that were
 //! looked at, so a name that answers differently the next time gains nothing.
@@ -13,7 +13,7 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::Host;
 
-/// A webhook that leads where it must not.
+/// An address that leads where it must not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("its address is private, local or reserved")]
 pub(super) struct NotPublic;
