@@ -23,7 +23,7 @@ use super::failure::from_platform;
 use super::messages::Texts;
 use super::normalized::NormalizedMessage;
 use crate::platform::{
-    ChannelType, Conversation, ConversationStatus, Inbound, Message, MessageMetric, MonthlyUsage,
+    ChannelType, Conversation, ConversationStatus, Inbound, Message, MessageMetric,
     NewConversation, NewEvent, NewMessage, Private, Received, TenantRuntime,
 };
 use crate::services::events::{Event, EventKind};
@@ -128,8 +128,8 @@ impl Job for ProcessMessage {
             id: cx.job().id,
             enqueued_at: cx.job().enqueued_at,
         };
-        let (case, usage) = self.receive(&cx, origin, channel, tenant).await?;
-        let work = Box::pin(case.answer(usage));
+        let case = self.receive(&cx, origin, channel, tenant).await?;
+        let work = Box::pin(case.answer());
         let result = tokio::time::timeout(PATIENCE, work).await;
         let result = result.unwrap_or_else(|_| Err(anyhow!("it took longer than {PATIENCE:?}")));
         if let Err(error) = &result
@@ -160,6 +160,8 @@ struct Case<'a> {
     inbound: String,
     /// The newest messages, oldest first; the one to be answered last.
     history: Vec<Message>,
+    /// Whether it has just turned out to be beyond what the tenant's plan allows.
+    over_limit: bool,
 }
 
 impl ProcessMessage {
@@ -180,19 +182,20 @@ impl ProcessMessage {
         if !tenant.enabled || tenant.disabled_channels.contains(&channel) {
             return Ok(Outcome::cancel("the tenant or its channel is disabled"));
         }
-        let (case, _) = self.receive(cx, origin, channel, tenant).await?;
+        let case = self.receive(cx, origin, channel, tenant).await?;
         reply::apologised(&case).await
     }
 
     /// Makes the message part of its conversation and of what its tenant used, once. What was used is
-    /// told the first time only: a message that was within the limit stays so.
+    /// told the first time only: a message that was within the limit stays so, and one that was not is
+    /// noted in the same transaction.
     async fn receive<'a>(
         &'a self,
         cx: &'a Context<Services>,
         origin: Origin,
         channel: ChannelType,
         tenant: Arc<TenantRuntime>,
-    ) -> anyhow::Result<(Case<'a>, Option<MonthlyUsage>)> {
+    ) -> anyhow::Result<Case<'a>> {
         let platform = &cx.services().platform;
         let at = self.written_at(origin);
         let conversation = NewConversation {
@@ -234,6 +237,13 @@ impl ProcessMessage {
         if received.message.is_new {
             self.tell(cx, &mut tx, &received, at).await?;
         }
+        let plans = &cx.services().messages.plans;
+        let plan = plans.get(&tenant.plan);
+        let exceeds = |usage| plan.is_some_and(|plan| plan.is_exceeded(usage));
+        let over_limit = received.usage.is_some_and(exceeds);
+        if over_limit {
+            cx.checkpoint_in(&mut tx, &ask::Kept::over_limit()).await?;
+        }
         tx.commit()
             .await
             .map_err(|error| from_platform(error.into()))?;
@@ -243,6 +253,13 @@ impl ProcessMessage {
         let inbound = received.message.id;
         if let Some(this) = history.iter().position(|message| message.id == inbound) {
             let this = history.remove(this);
+            history.push(this);
+        } else if let Some(this) = platform
+            .message(&self.tenant_id, &received.conversation.id, &inbound)
+            .await
+            .map_err(from_platform)?
+        {
+            // It came so late that all of the newest are newer.
             history.push(this);
         }
         let case = Case {
@@ -254,11 +271,12 @@ impl ProcessMessage {
             conversation: received.conversation,
             inbound,
             history,
+            over_limit,
         };
         if received.message.is_new {
             case.announce(EventKind::Received);
         }
-        Ok((case, received.usage))
+        Ok(case)
     }
 
     /// Announces that a message came in, and the conversation that it began or opened again.
@@ -304,7 +322,7 @@ impl ProcessMessage {
 }
 
 impl Case<'_> {
-    async fn answer(&self, usage: Option<MonthlyUsage>) -> anyhow::Result<Outcome> {
+    async fn answer(&self) -> anyhow::Result<Outcome> {
         match self.conversation.status {
             ConversationStatus::AssignedHuman => return self.left("assigned_human"),
             // It is older than the end of its conversation.
@@ -314,7 +332,7 @@ impl Case<'_> {
         if self.asks_for_human() {
             return reply::called_human(self).await;
         }
-        if usage.is_some_and(|usage| self.is_over_limit(usage)) {
+        if ask::resume(self)?.is_over_limit() {
             return reply::over_limit(self).await;
         }
         if let Some(window) = self.tenant.settings.debounce
@@ -379,13 +397,6 @@ impl Case<'_> {
         let text = text.to_lowercase();
         let mut keywords = settings.human_handoff_keywords.iter();
         keywords.any(|word| !word.trim().is_empty() && text.contains(&word.trim().to_lowercase()))
-    }
-
-    fn is_over_limit(&self, used: MonthlyUsage) -> bool {
-        let plans = &self.cx.services().messages.plans;
-        plans
-            .get(&self.tenant.plan)
-            .is_some_and(|plan| plan.is_exceeded(used))
     }
 
     /// Whether answers are judged by how sure they are.

@@ -10,6 +10,7 @@ use redis::{AsyncCommands as _, AsyncConnectionConfig, Client};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::Error;
 
@@ -19,6 +20,9 @@ const CHANNEL: &str = "socket.io#/#";
 const SENDER: &str = "metachat-jobs";
 /// Socket.IO's number for an event.
 const EVENT: u8 = 2;
+
+/// How long a Redis that could not be reached is left alone.
+const LEFT_ALONE: Duration = Duration::from_secs(5);
 
 /// Where Redis is and how long to wait for it.
 #[derive(Debug, Clone)]
@@ -39,9 +43,17 @@ pub struct InvalidUrl;
 pub struct SocketIo {
     client: Client,
     config: AsyncConnectionConfig,
-    connection: Arc<Mutex<Option<MultiplexedConnection>>>,
+    link: Arc<Mutex<Link>>,
     /// How errors call it.
     name: String,
+}
+
+/// What is known of the connection.
+#[derive(Default)]
+struct Link {
+    connection: Option<MultiplexedConnection>,
+    /// Why the last attempt failed, and before when there is no other.
+    failed: Option<(Error, Instant)>,
 }
 
 impl SocketIo {
@@ -54,7 +66,7 @@ impl SocketIo {
             config: AsyncConnectionConfig::new()
                 .set_connection_timeout(Some(options.timeout))
                 .set_response_timeout(Some(options.timeout)),
-            connection: Arc::default(),
+            link: Arc::default(),
         })
     }
 
@@ -67,23 +79,37 @@ impl SocketIo {
         let told: Result<u64, _> = connection.publish(channel(room), message).await;
         if told.is_err() {
             // The next one connects anew.
-            *self.connection.lock().await = None;
+            self.link.lock().await.connection = None;
         }
         told.map_err(|error| self.unavailable(&error))
     }
 
+    /// Those who ask while one connects wait for what comes of it, and do not each try in turn.
     async fn connected(&self) -> Result<MultiplexedConnection, Error> {
-        let mut connection = self.connection.lock().await;
-        if let Some(connection) = &*connection {
+        let mut link = self.link.lock().await;
+        if let Some(connection) = &link.connection {
             return Ok(connection.clone());
+        }
+        if let Some((error, until)) = &link.failed
+            && Instant::now() < *until
+        {
+            return Err(error.clone());
         }
         let made = self
             .client
             .get_multiplexed_async_connection_with_config(&self.config)
             .await
-            .map_err(|error| self.unavailable(&error))?;
-        *connection = Some(made.clone());
-        Ok(made)
+            .map_err(|error| self.unavailable(&error));
+        match &made {
+            Ok(connection) => {
+                *link = Link {
+                    connection: Some(connection.clone()),
+                    failed: None,
+                };
+            }
+            Err(error) => link.failed = Some((error.clone(), Instant::now() + LEFT_ALONE)),
+        }
+        made
     }
 
     fn unavailable(&self, error: &redis::RedisError) -> Error {
@@ -132,6 +158,24 @@ mod tests {
             options,
             json!({"rooms": ["acme:u1"], "except": [], "flags": {}})
         );
+    }
+
+    #[tokio::test]
+    async fn one_that_cannot_be_reached_keeps_nobody_waiting_in_a_row() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket_io = SocketIo::new(&SocketIoOptions {
+            url: format!("redis://{}", silent.local_addr().unwrap()).into(),
+            timeout: Duration::from_millis(300),
+        })
+        .unwrap();
+        let began = Instant::now();
+        let event = json!({});
+        let calls = (0..16).map(|_| socket_io.emit("acme:u", "message", &event));
+        for told in futures_util::future::join_all(calls).await {
+            assert!(told.unwrap_err().is_transient());
+        }
+        let took = began.elapsed();
+        assert!(took < Duration::from_millis(1500), "{took:?}: one by one");
     }
 
     #[test]

@@ -1,7 +1,10 @@
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Content, Incoming, Media, Received, Unreadable, derived_id, parse, text};
+
+/// Attachments of one message that become messages; the page's own app sends far fewer.
+const MOST_ATTACHMENTS: usize = 64;
 
 #[derive(Deserialize)]
 struct Webhook {
@@ -21,9 +24,13 @@ pub fn messages(tenant: &str, body: &[u8]) -> Result<Received, Unreadable> {
     let mut received = Received::default();
     for event in webhook.entry.iter().flat_map(|entry| &entry.messaging) {
         match contents(event) {
-            Ok(contents) => received
-                .messages
-                .extend(normalised(tenant, event, contents)),
+            Ok(mut contents) => {
+                for _ in contents.drain(contents.len().min(MOST_ATTACHMENTS)..) {
+                    received.ignore("attachment");
+                }
+                let messages = normalised(tenant, event, contents);
+                received.messages.extend(messages);
+            }
             Err(what) => received.ignore(what),
         }
     }
@@ -108,7 +115,11 @@ fn normalised(tenant: &str, event: &Value, contents: Vec<Content>) -> Vec<Value>
             from,
             timestamp: event["timestamp"].as_i64(),
             content,
-            metadata: Map::from_iter([("raw".to_owned(), event.clone())]),
+            // Once for all of them: it holds them all.
+            metadata: (place == 0)
+                .then(|| ("raw".to_owned(), event.clone()))
+                .into_iter()
+                .collect(),
         }
         .normalised()
     };
@@ -174,6 +185,19 @@ mod tests {
             received.messages[2]["content"]["location"]["longitude"],
             2.5
         );
+    }
+
+    #[test]
+    fn attachments_without_end_make_some_messages_and_one_copy_of_the_event() {
+        let image = json!({"type": "image", "payload": {"url": "https://cdn.example/a.png"}});
+        let many = said(&json!({"mid": "m1", "attachments": vec![image; 1000]}));
+        let received = webhook(&json!([many]));
+        assert_eq!(received.messages.len(), MOST_ATTACHMENTS);
+        assert_eq!(received.ignored["attachment"], 1000 - MOST_ATTACHMENTS);
+        let raw = |message: &Value| message["metadata"]["raw"].is_object();
+        assert!(raw(&received.messages[0]));
+        assert!(!received.messages[1..].iter().any(raw));
+        assert_eq!(received.messages[1]["metadata"], json!({}));
     }
 
     #[test]

@@ -30,6 +30,23 @@ pub(super) struct Kept {
     cost_usd: Option<f64>,
     latency: Duration,
     answer: Option<Answer>,
+    /// Found when the message came in, and never again.
+    #[serde(default)]
+    over_limit: bool,
+}
+
+impl Kept {
+    /// Of a message for which no model is asked.
+    pub(super) fn over_limit() -> Self {
+        Self {
+            over_limit: true,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_over_limit(&self) -> bool {
+        self.over_limit
+    }
 }
 
 /// A finished answer, with what is to be recorded of it.
@@ -54,11 +71,13 @@ pub(super) struct Grounds {
 
 /// How far an earlier attempt got. What an older program left in another form is of no use.
 pub(super) fn resume(case: &Case<'_>) -> anyhow::Result<Kept> {
-    match case.cx.resume() {
-        Ok(kept) => Ok(kept.unwrap_or_default()),
-        Err(ContextError::Decode { .. }) => Ok(Kept::default()),
-        Err(error) => Err(error.into()),
-    }
+    let mut kept: Kept = match case.cx.resume() {
+        Ok(kept) => kept.unwrap_or_default(),
+        Err(ContextError::Decode { .. }) => Kept::default(),
+        Err(error) => return Err(error.into()),
+    };
+    kept.over_limit |= case.over_limit;
+    Ok(kept)
 }
 
 /// The answer to what was written since the last one.

@@ -14,6 +14,7 @@ on_both! {
     a_human_who_takes_over_while_the_model_thinks_is_not_talked_over,
     a_keyword_calls_a_human_once_and_the_writer_is_told,
     media_are_described_to_the_model,
+    a_message_that_comes_very_late_is_what_is_answered,
     quick_messages_are_answered_together,
 }
 
@@ -122,6 +123,27 @@ async fn media_are_described_to_the_model(rig: Arc<Rig>) {
     assert_eq!(said[18], "Nice.");
     assert_eq!(said[17], "[document: 20.pdf]");
     assert!(!last.to_string().contains("https://x"));
+}
+
+async fn a_message_that_comes_very_late_is_what_is_answered(rig: Arc<Rig>) {
+    let server = ModelServer::start([Reply::Say("Noted.")]).await;
+    rig.configure(TENANT, &json!({"llm": server.llm("openai")}))
+        .await;
+    for n in 0..12 {
+        let words = format!("word {n}");
+        let job = rig
+            .send(TENANT, "webchat", text(&words, "ada", &words))
+            .await;
+        rig.result(job).await;
+    }
+    // As one that was in quarantine, or in a queue, for long.
+    let mut late = text("late", "ada", "Where is my parcel?");
+    late["timestamp"] = json!("2020-01-01T00:00:00Z");
+    let late = rig.send(TENANT, "webchat", late).await;
+    assert!(rig.result(late).await["outboundId"].is_string());
+    let asked = server.asked();
+    let said = asked.last().unwrap().body["messages"].as_array().unwrap();
+    assert_eq!(said.last().unwrap()["content"], "Where is my parcel?");
 }
 
 async fn quick_messages_are_answered_together(rig: Arc<Rig>) {

@@ -32,6 +32,33 @@ async fn a_plan_that_allows_no_more_is_told_and_no_model_is_asked_on_sqlite() {
     on_sqlite(two_messages_a_month(), over_limit).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_message_beyond_the_limit_stays_so_on_postgres() {
+    on_postgres(two_messages_a_month(), interrupted).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupted_message_beyond_the_limit_stays_so_on_sqlite() {
+    on_sqlite(two_messages_a_month(), interrupted).await;
+}
+
+/// The message is recorded and counted, and then its reply cannot be.
+async fn interrupted(rig: Arc<Rig>) {
+    let server = ModelServer::start([Reply::Say("Hello!")]).await;
+    let settings = json!({"llm": server.llm("openai"), "texts": {"limit": "No more this month."}});
+    rig.configure(TENANT, &settings).await;
+    for n in ["1", "2"] {
+        let job = rig.send(TENANT, "webchat", text(n, "ada", "hello")).await;
+        rig.result(job).await;
+    }
+    sql::run(&rig.platform, "alter table message_metrics rename to away").await;
+    let job = rig.send(TENANT, "webchat", text("3", "ada", "hello")).await;
+    rig.until(job, |job| !job.attempts.is_empty()).await;
+    sql::run(&rig.platform, "alter table away rename to message_metrics").await;
+    assert_eq!(rig.result(job).await["reason"], "over_limit");
+    assert_eq!(server.asked().len(), 2, "the model is not asked");
+}
+
 async fn over_limit(rig: Arc<Rig>) {
     let server = ModelServer::start([Reply::Say("Hello!")]).await;
     let settings = json!({"llm": server.llm("openai"), "texts": {"limit": "No more this month."}});
