@@ -189,9 +189,14 @@ pub fn services(config: &Config, database: &Database) -> anyhow::Result<Services
         socket_io: config.redis.socket_io().context("setting redis.url")?,
         graph: Graph::new(&config.channels.graph).context("settings channels.graph")?,
         webhooks: Webhooks::new(&config.webhooks).context("settings webhooks")?,
-        backups: Backups::new(&config.backups()?, config.about()).context("settings backups")?,
+        backups: backups(config)?,
         notifier: notifier(config)?,
     })
+}
+
+/// What is backed up, and where to.
+pub fn backups(config: &Config) -> anyhow::Result<Backups> {
+    Backups::new(&config.backups()?, config.about()).context("settings backups")
 }
 
 /// Who is told of backups.

@@ -7,6 +7,7 @@
 mod actor;
 mod audit;
 mod auth;
+mod backups;
 mod body;
 mod deliveries;
 mod flows;
@@ -53,6 +54,7 @@ pub use auth::NoAdminKey;
 pub use integrations::Doors;
 pub use quarantine::Quarantine;
 
+use crate::backups::Backups;
 use crate::records::Records;
 
 /// Schedules so far behind are told to be late, unless other is said.
@@ -87,6 +89,7 @@ pub struct ApiState {
     doors: Option<Doors>,
     quarantine: Option<Quarantine>,
     records: Option<Records>,
+    backups: Option<Backups>,
     key: AdminKey,
     metrics: PrometheusHandle,
     health: Arc<Health>,
@@ -109,6 +112,7 @@ impl ApiState {
             doors: None,
             quarantine: None,
             records: None,
+            backups: None,
             metrics,
             request_timeout: Duration::from_millis(server.request_timeout_ms),
             body_limit: server.request_body_limit_bytes,
@@ -146,6 +150,13 @@ impl ApiState {
         self.records = Some(records);
         self
     }
+
+    /// Also shows backups.
+    #[must_use]
+    pub fn with_backups(mut self, backups: Backups) -> Self {
+        self.backups = Some(backups);
+        self
+    }
 }
 
 /// Every route, ready to be served or to be called in a test.
@@ -167,6 +178,9 @@ pub fn app(state: ApiState) -> Router {
         guarded = guarded
             .merge(outbox::router(state.clone(), records.clone()))
             .merge(deliveries::router(state.clone(), records.clone()));
+    }
+    if let Some(backups) = &state.backups {
+        guarded = guarded.merge(backups::router(state.clone(), backups.clone()));
     }
     let guarded = guarded.route_layer(from_fn_with_state(state.clone(), auth::require_key));
     let mut routes = OpenApiRouter::with_openapi(openapi::base())

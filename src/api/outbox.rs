@@ -237,6 +237,7 @@ impl From<OperationError> for Problem {
                 error.to_string(),
             ),
             OperationError::Records(error) => error.into(),
+            OperationError::Backups(error) => error.into(),
             OperationError::Enqueue(error) => error.into(),
             OperationError::Operator(error) => error.into(),
             OperationError::Store(error) => error.into(),

@@ -14,7 +14,9 @@ mod manifest;
 mod options;
 mod place;
 mod repository;
+pub mod retention;
 mod scratch;
+mod standing;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -26,7 +28,8 @@ pub use connection::{InvalidServer, PostgresServer};
 pub use error::Error;
 pub use evidence::{Evidence, Level, Verdict};
 pub use manifest::{
-    BackupId, Encryption, File, Kind, Manifest, ManifestError, PART, Part, Stored, VERSION,
+    BackupId, Encryption, File, InvalidId, Kind, Manifest, ManifestError, PART, Part, Stored,
+    VERSION,
 };
 pub use options::{
     BackupOptions, KeepOptions, NotifyOptions, PlaceOptions, TargetOptions, ToolOptions,
@@ -34,6 +37,7 @@ pub use options::{
 pub use place::Place;
 pub use repository::{Backup, Holdings, Leftover, Pin, Repository};
 pub use scratch::{Scratch, size_of};
+pub use standing::{Standing, watch};
 pub use stream::Transfer;
 
 /// All there is to know of backups: the settings, and each place opened. Cheap to clone.

@@ -7,7 +7,12 @@ use windlass::engine::Operator;
 
 /// Acts in the name of the process's user, who is in the audit log as `jobctl:<user>`.
 pub(super) fn operator(client: &Client, reason: Option<&str>) -> Operator {
-    client.operator(&format!("jobctl:{}", user()), reason)
+    client.operator(&name(), reason)
+}
+
+/// As the audit log has it.
+pub(super) fn name() -> String {
+    format!("jobctl:{}", user())
 }
 
 fn user() -> String {

@@ -127,6 +127,7 @@ impl From<OperationError> for Failure {
             OperationError::NotFound { .. } => Self::new(Exit::NotFound, error.to_string()),
             OperationError::State { .. } => Self::new(Exit::Failed, error.to_string()),
             OperationError::Records(error) => error.into(),
+            OperationError::Backups(error) => error.into(),
             OperationError::Enqueue(error) => error.into(),
             OperationError::Operator(error) => error.into(),
             OperationError::Store(error) => error.into(),

@@ -6,6 +6,7 @@
 
 mod actor;
 mod audit;
+mod backup;
 mod bulk;
 mod cancel;
 mod change;
@@ -140,6 +141,9 @@ pub enum Command {
     /// Show what tenants' webhooks were told, and tell them again
     #[command(subcommand)]
     Webhooks(webhooks::Command),
+    /// Look after backups
+    #[command(subcommand)]
+    Backup(backup::Command),
     /// Move jobs here out of another job system
     #[command(subcommand)]
     Import(import::Command),
@@ -217,6 +221,10 @@ async fn dispatch(
         Command::Signal(args) => signal::run(&client, args, printer).await,
         Command::Schedules(command) => schedules::run(&client, command, printer).await,
         Command::Import(command) => import::run(&client, command, printer).await,
+        Command::Backup(command) => {
+            let backups = compose::backups(&config)?;
+            backup::run(&backups, &client, command, printer).await
+        }
         Command::Outbox(command) => outbox::run(&database.records, &client, command, printer).await,
         Command::Webhooks(command) => {
             webhooks::run(&database.records, &client, command, printer).await

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use windlass::{permanent, wait_for};
 
-use crate::{platform, records, services};
+use crate::{backups, platform, records, services};
 
 /// How long to wait for a database that is away.
 const DATABASE: Duration = Duration::from_secs(1);
@@ -39,5 +39,14 @@ pub(super) fn from_service(error: services::Error) -> anyhow::Error {
         wait_for(error.retry_after().unwrap_or(MODEL), error)
     } else {
         permanent(error)
+    }
+}
+
+/// What another attempt may do uses one: nobody waits for a backup.
+pub(super) fn from_backups(error: backups::Error) -> anyhow::Error {
+    if error.is_lasting() {
+        permanent(error)
+    } else {
+        error.into()
     }
 }

@@ -7,6 +7,7 @@ mod adopt_documents;
 mod aggregate_analytics;
 mod aggregate_tenant;
 mod announce;
+mod check_backups;
 mod check_documents;
 mod check_tables;
 mod create_backup;
@@ -23,6 +24,7 @@ mod messages;
 mod normalized;
 mod outbox;
 mod process_message;
+mod prune_backups;
 mod prune_deliveries;
 mod prune_embeddings;
 mod prune_message_metrics;
@@ -56,6 +58,7 @@ use crate::services::webhooks::Webhooks;
 pub use adopt_documents::AdoptDocuments;
 pub use aggregate_analytics::AggregateAnalytics;
 pub use aggregate_tenant::AggregateTenant;
+pub use check_backups::CheckBackups;
 pub use check_documents::CheckDocuments;
 pub use check_tables::CheckTables;
 pub use create_backup::CreateBackup;
@@ -67,6 +70,7 @@ pub use maintain_partitions::MaintainPartitions;
 pub use messages::{MessageOptions, PlanLimits, Texts};
 pub use normalized::{MessageKind, NormalizedMessage};
 pub use process_message::ProcessMessage;
+pub use prune_backups::PruneBackups;
 pub use prune_deliveries::PruneDeliveries;
 pub use prune_embeddings::PruneEmbeddings;
 pub use prune_message_metrics::PruneMessageMetrics;
@@ -133,4 +137,6 @@ pub fn registry(services: Services) -> Registry<Services> {
         .register::<Reindex>()
         .register::<PublishEvent>()
         .register::<CreateBackup>()
+        .register::<PruneBackups>()
+        .register::<CheckBackups>()
 }

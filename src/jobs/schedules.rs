@@ -9,9 +9,9 @@ use windlass::model::{CatchUp, InvalidJson, Overlap, Schedule};
 use windlass::{Job, Json};
 
 use super::{
-    AdoptDocuments, AggregateAnalytics, CheckDocuments, CheckTables, CreateBackup, FindFailures,
-    MaintainPartitions, PruneDeliveries, PruneEmbeddings, PruneMessageMetrics, PruneMessages,
-    PruneQuarantine,
+    AdoptDocuments, AggregateAnalytics, CheckBackups, CheckDocuments, CheckTables, CreateBackup,
+    FindFailures, MaintainPartitions, PruneBackups, PruneDeliveries, PruneEmbeddings,
+    PruneMessageMetrics, PruneMessages, PruneQuarantine,
 };
 
 /// Every schedule there is. All are in UTC, which knows no summer time, and run once after an outage
@@ -119,7 +119,11 @@ pub fn timetable<'a>(
     targets: impl IntoIterator<Item = &'a String>,
 ) -> Result<Vec<Schedule>, TimetableError> {
     let mut schedules = all()?;
-    for target in targets {
+    for (number, target) in targets.into_iter().enumerate() {
+        if number == 0 {
+            schedules.push(every::<PruneBackups>("backup_retention", "30 4 * * *")?);
+            schedules.push(every::<CheckBackups>("backup_check", "25 * * * *")?);
+        }
         schedules.extend(of_target(target)?);
     }
     for (name, options) in settings {

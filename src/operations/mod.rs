@@ -1,6 +1,7 @@
 //! What operators do to the product's own records, whether by the API or by `jobctl`: each act is
 //! recorded with who did it and why before it is done, and may be repeated if it was broken off.
 
+pub mod backups;
 pub mod outbox;
 pub mod webhooks;
 
@@ -31,6 +32,9 @@ pub enum OperationError {
     /// The records could not be read or written.
     #[error(transparent)]
     Records(#[from] records::Error),
+    /// The backups could not be read or changed.
+    #[error(transparent)]
+    Backups(#[from] crate::backups::Error),
     /// The new job was refused.
     #[error(transparent)]
     Enqueue(#[from] EnqueueError),

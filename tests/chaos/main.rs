@@ -3,6 +3,7 @@
 //! Each test runs the program itself on a database of its own and looks at what is left.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod backups;
 mod database;
 mod failures;
 mod kills;

@@ -13,11 +13,28 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the program in a role, with settings such as `("engine.lease_ms", "2000")`.
     pub(crate) fn start(role: &str, folder: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::spawn(None, role, folder, settings)
+    }
+
+    /// The same, with a file of settings besides.
+    pub(crate) fn start_with(
+        file: &Path,
+        role: &str,
+        folder: &Path,
+        settings: &[(&str, &str)],
+    ) -> Self {
+        Self::spawn(Some(file), role, folder, settings)
+    }
+
+    fn spawn(file: Option<&Path>, role: &str, folder: &Path, settings: &[(&str, &str)]) -> Self {
         let log = folder.join(format!("{role}-{}.log", uuid::Uuid::now_v7().simple()));
         let mut command = Command::new(env!("CARGO_BIN_EXE_metachat-jobs"));
         command.args(["run", "--role", role]);
         // Only what is said here counts: not what the machine that runs the tests happens to set.
         command.env_clear().current_dir(folder);
+        if let Some(file) = file {
+            command.arg("--config").arg(file);
+        }
         for (key, value) in settings {
             command.args(["--set", &format!("{key}={value}")]);
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use metachat_jobs::api::{self, ApiState};
+use metachat_jobs::backups;
 use metachat_jobs::compose::{self, Database};
 use metachat_jobs::config::Config;
 use metachat_jobs::jobs::Services;
@@ -91,7 +92,8 @@ pub(crate) async fn serve(
     .with_late_after(Duration::from_millis(config.engine.schedules_late_ms))
     .with_doors(compose::doors(config, &parts.services))
     .with_quarantine(compose::quarantine(&parts.database, &parts.services))
-    .with_records(parts.database.records.clone());
+    .with_records(parts.database.records.clone())
+    .with_backups(parts.services.backups.clone());
     let app = match role {
         Role::All | Role::Api => api::app(state),
         Role::Worker | Role::Scheduler => api::probes(state),
@@ -105,6 +107,15 @@ pub(crate) async fn serve(
                 .await
                 .context("the API failed")
         });
+    }
+    if matches!(role, Role::All | Role::Worker) {
+        let (client, stop) = (parts.client.clone(), stop.clone());
+        let clock = move || {
+            let client = client.clone();
+            // While the database is away there is nothing to be told.
+            async move { client.now().await.ok() }
+        };
+        tokio::spawn(backups::watch(parts.services.backups.clone(), clock, stop));
     }
     if role != Role::Api {
         let (engine, stop) = (parts.engine(config, role)?, stop.clone());

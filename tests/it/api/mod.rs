@@ -184,7 +184,9 @@ impl Api {
         let state = ApiState::new(client.clone(), &server, &security, metrics.clone()).unwrap();
         // Opened when it is first used, which only tests do that bring their own.
         let records = Records::new(sqlite(std::path::Path::new("unused")));
-        let state = state.with_records(records);
+        let state = state
+            .with_records(records)
+            .with_backups(metachat_jobs::backups::Backups::default());
         Self {
             client,
             metrics,

@@ -3,11 +3,12 @@
 use std::process::Command;
 
 use metachat_jobs::backups::Kind;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection};
 use windlass::State;
 
-use super::rig::{Rig, pg_bin, transfer, variable};
+use super::rig::{Rig, pg_bin, transfer, variable, why};
+use crate::jobs::server::{Server, says};
 use crate::support::with_postgres;
 
 const DATABASE: &str = "
@@ -169,6 +170,50 @@ async fn redis_is_copied_with_its_keys() {
         .query_async(&mut connection)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn rabbitmqs_definitions_are_asked_of_its_management_plugin() {
+    let definitions = json!({
+        "rabbitmq_version": "3.13.1", "vhosts": [{"name": "/"}], "users": [{"name": "a"}, {"name": "b"}],
+        "queues": [], "exchanges": [], "bindings": [], "policies": [],
+    });
+    let server = Server::start().await;
+    server.will([
+        says(200, definitions.clone()),
+        says(401, json!({})),
+        says(200, json!({"vhosts": []})),
+    ]);
+    let rig = Rig::new(&format!(
+        "[backups.targets.broker]\nkind = \"rabbitmq\"\nplace = \"local\"\nurl = \"http://ops:p%40ss@127.0.0.1:{}\"\n",
+        server.port
+    ))
+    .await;
+    let backup = rig.created("broker").await.manifest;
+    assert_eq!(
+        (backup.rows["users"], backup.server_version.as_deref()),
+        (2, Some("3.13.1"))
+    );
+    assert_eq!(backup.details["exported_by"], "management API");
+    let file = rig.fetch("local", &backup).await.join("definitions.json");
+    let copied: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(copied, definitions);
+    let seen = server.seen();
+    assert_eq!(seen[0].target, "/api/definitions");
+    // ops:p@ss
+    assert_eq!(seen[0].header("authorization"), Some("Basic b3BzOnBAc3M="));
+    // Neither a refusal nor half of it is a backup.
+    for expected in ["401", "has no users"] {
+        let job = rig.create("broker").await;
+        let told = why(&job);
+        assert!(told.contains(expected) && !told.contains("p@ss"), "{told}");
+        rig.client
+            .operator("test", None)
+            .discard(job.id, None)
+            .await
+            .unwrap();
+    }
+    assert_eq!(rig.list("local", "broker").await.len(), 1);
 }
 
 #[tokio::test]

@@ -3,4 +3,6 @@
 mod copies;
 mod create;
 mod failures;
-mod rig;
+mod operate;
+pub(crate) mod rig;
+mod s3;

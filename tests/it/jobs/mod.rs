@@ -16,7 +16,7 @@ mod retention;
 mod retrieval;
 mod rig;
 mod secrets;
-mod server;
+pub(crate) mod server;
 mod tables;
 mod upkeep;
 mod webhooks;

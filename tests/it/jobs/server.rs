@@ -147,8 +147,10 @@ async fn read(connection: &mut BufReader<TcpStream>) -> Option<Seen> {
         };
         headers.push((name.to_ascii_lowercase(), value.to_owned()));
     }
-    let length = headers.iter().find(|(name, _)| name == "content-length")?;
-    let mut body = vec![0; length.1.parse().ok()?];
+    let length = headers.iter().find(|(name, _)| name == "content-length");
+    // A GET has no body.
+    let length = length.map_or(Some(0), |(_, length)| length.parse().ok())?;
+    let mut body = vec![0; length];
     connection.read_exact(&mut body).await.ok()?;
     Some(Seen {
         target,
