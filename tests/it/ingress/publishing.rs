@@ -132,6 +132,30 @@ async fn a_message_that_came_in_is_told_once_with_what_it_belongs_to() {
     .await;
 }
 
+/// Waiting makes no topic exchange of another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exchange_that_the_broker_refuses_is_a_refusal_and_no_outage() {
+    on_postgres(async |rig| {
+        let exchange = format!("fanout-{}", rig.tenant);
+        let options = ExchangeDeclareOptions {
+            auto_delete: true,
+            ..ExchangeDeclareOptions::default()
+        };
+        let kind = ExchangeKind::Fanout;
+        let arguments = FieldTable::default();
+        let amqp = &rig.amqp;
+        let declared = amqp.exchange_declare(exchange.as_str().into(), kind, options, arguments);
+        declared.await.unwrap();
+        let publication = Publication::json(&exchange, "k", b"{}");
+        let error = rig.broker.publish(&publication).await.unwrap_err();
+        assert!(matches!(error, Error::Rejected { .. }), "{error}");
+        let options = lapin::options::ExchangeDeleteOptions::default();
+        let deleted = amqp.exchange_delete(exchange.as_str().into(), options);
+        deleted.await.unwrap();
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nobody_is_bound_for_is_an_error_where_it_must_arrive() {
     on_postgres(async |rig| {
