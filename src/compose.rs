@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use secrecy::ExposeSecret;
+use futures_util::future::BoxFuture;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use windlass::db::{Db, Postgres, PostgresOptions, Sqlite, SqliteOptions};
 use windlass::engine::{Catalogue, EngineOptions, KeyRing, Registry, Retention};
+use windlass::model::Schedule;
 use windlass::store::Migrated;
 use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
@@ -17,8 +19,10 @@ use windlass::{Client, Store};
 
 use crate::api::{Doors, Quarantine, ServerOptions};
 use crate::backups::Backups;
+use crate::backups::verify::Answer;
 use crate::config::{Config, DatabaseKind, DatabaseOptions};
 use crate::ingress::rabbitmq::Intake;
+use crate::jobs::schedules::TimetableError;
 use crate::jobs::{self, Services};
 use crate::platform::{Platform, Prepared};
 use crate::records::Records;
@@ -194,9 +198,10 @@ pub fn services(config: &Config, database: &Database) -> anyhow::Result<Services
     })
 }
 
-/// What is backed up, and where to.
+/// All there is to know of backups.
 pub fn backups(config: &Config) -> anyhow::Result<Backups> {
-    Backups::new(&config.backups()?, config.about()).context("settings backups")
+    let backups = Backups::new(&config.backups()?, config.about()).context("settings backups")?;
+    Ok(backups.with_probe(probe))
 }
 
 /// Who is told of backups.
@@ -265,6 +270,12 @@ pub fn intake(
     })
 }
 
+fn timetable(config: &Config) -> Result<Vec<Schedule>, TimetableError> {
+    let targets = config.backups.targets.iter();
+    let targets = targets.map(|(name, target)| (name, target.wal.is_some()));
+    jobs::schedules::timetable(&config.schedules, targets)
+}
+
 /// How the engine runs.
 pub fn engine_options(config: &Config) -> anyhow::Result<EngineOptions> {
     let days = |days: NonZeroU32| Duration::from_hours(24 * u64::from(days.get()));
@@ -281,8 +292,7 @@ pub fn engine_options(config: &Config) -> anyhow::Result<EngineOptions> {
         grace: Duration::from_millis(engine.grace_ms),
         poll: Duration::from_millis(engine.poll_ms),
         max_crashes: engine.max_crashes,
-        schedules: jobs::schedules::timetable(&config.schedules, config.backups.targets.keys())
-            .context("settings schedules")?,
+        schedules: timetable(config).context("settings schedules")?,
         retention: Retention {
             completed: days(config.retention.completed_days),
             cancelled: days(config.retention.cancelled_days),
@@ -302,5 +312,28 @@ pub async fn listen(server: &ServerOptions) -> anyhow::Result<TcpListener> {
              there? (METACHAT_JOBS__SERVER__PORT)",
             server.bind, server.port
         )
+    })
+}
+
+/// Starts the engine on a database that was restored, reading only, and asks it something.
+pub fn probe(url: SecretString) -> BoxFuture<'static, Result<Answer, String>> {
+    Box::pin(async move {
+        let options = DatabaseOptions {
+            url,
+            max_connections: 1,
+            statement_timeout_ms: 30_000,
+            migrate: false,
+        };
+        let ask = async {
+            let database = open(&options)?;
+            let schema = database.store.schema().await?;
+            schema.check()?;
+            let queues = database.store.queues(None).await?.len();
+            anyhow::Ok(Answer {
+                schema: schema.found,
+                queues,
+            })
+        };
+        ask.await.map_err(|error| format!("{error:#}"))
     })
 }

@@ -110,6 +110,9 @@ pub enum Error {
     /// The backup is not what a backup of this target should be.
     #[error("{0}")]
     Suspect(String),
+    /// There is no throwaway PostgreSQL to try it in.
+    #[error(transparent)]
+    Scratch(#[from] super::throwaway::ScratchError),
     /// A file here could not be read or written.
     #[error("{what}: {source}")]
     Io {

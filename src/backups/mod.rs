@@ -10,16 +10,23 @@ mod connection;
 pub mod create;
 mod error;
 mod evidence;
+mod layout;
 mod manifest;
 mod options;
 mod place;
 mod repository;
+pub mod restore;
 pub mod retention;
 mod scratch;
+mod segments;
 mod standing;
 mod stream;
 #[cfg(test)]
 mod tests;
+pub mod throwaway;
+mod unpack;
+pub mod verify;
+pub mod wal;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,11 +39,12 @@ pub use manifest::{
     VERSION,
 };
 pub use options::{
-    BackupOptions, KeepOptions, NotifyOptions, PlaceOptions, TargetOptions, ToolOptions,
+    BackupOptions, KeepOptions, NotifyOptions, PlaceOptions, TargetOptions, ToolOptions, WalOptions,
 };
 pub use place::Place;
 pub use repository::{Backup, Holdings, Leftover, Pin, Repository};
 pub use scratch::{Scratch, size_of};
+pub use segments::Segment;
 pub use standing::{Standing, watch};
 pub use stream::Transfer;
 
@@ -44,6 +52,7 @@ pub use stream::Transfer;
 #[derive(Debug, Clone, Default)]
 pub struct Backups {
     inner: Arc<Inner>,
+    probe: Option<verify::Probe>,
 }
 
 #[derive(Debug, Default)]
@@ -73,6 +82,7 @@ impl Backups {
                 repositories,
                 about,
             }),
+            probe: None,
         })
     }
 
@@ -81,9 +91,27 @@ impl Backups {
         &self.inner.about
     }
 
+    /// With what starts the engine on a restored database.
+    #[must_use]
+    pub fn with_probe(mut self, probe: verify::Probe) -> Self {
+        self.probe = Some(probe);
+        self
+    }
+
+    /// What starts the engine on a restored database.
+    pub const fn probe(&self) -> Option<verify::Probe> {
+        self.probe
+    }
+
     /// The settings.
     pub fn options(&self) -> &BackupOptions {
         &self.inner.options
+    }
+
+    /// The server of a target of PostgreSQL.
+    pub fn server(&self, name: &str) -> Result<PostgresServer, Error> {
+        let key = format!("backups.targets.{name}.url");
+        PostgresServer::new(&self.target(name)?.url).map_err(|e| Error::setting(key, e.to_string()))
     }
 
     /// The settings of one target.

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::stream::Keys;
+use super::throwaway::{RunAs, ScratchOptions};
 use super::{Error, Kind, PostgresServer};
 
 /// All of them.
@@ -18,6 +19,8 @@ use super::{Error, Kind, PostgresServer};
 pub struct BackupOptions {
     /// Where files lie while a backup is made, fetched or tried; empty for the system's own folder.
     pub scratch: PathBuf,
+    /// Who runs a throwaway PostgreSQL when this program is root.
+    pub run_as: RunAs,
     /// How long one backup may take.
     pub timeout_ms: u64,
     /// How low the priority of tools is: 0 is none lower, 19 the lowest.
@@ -148,6 +151,12 @@ pub struct TargetOptions {
     /// Whether there is also to be a `metachat_backup_<time>.sql.gz` as the platform's script makes them.
     #[serde(default)]
     pub sql_gz: bool,
+    /// How the write-ahead log of a `postgres_physical` target is archived all the time; not at all without it.
+    #[serde(default)]
+    pub wal: Option<WalOptions>,
+    /// How many backups of a `postgres_physical` target hold only what changed, before the next full one.
+    #[serde(default)]
+    pub incremental: u32,
     /// Smaller than this, in bytes, it is no backup.
     #[serde(default = "hundred")]
     pub minimum_bytes: u64,
@@ -159,6 +168,7 @@ impl Default for BackupOptions {
         const THREE: NonZeroU32 = NonZeroU32::new(3).expect("3 is not 0");
         Self {
             scratch: PathBuf::new(),
+            run_as: RunAs::default(),
             timeout_ms: 6 * 3_600_000,
             nice: 10,
             bandwidth_bytes: 0,
@@ -185,6 +195,28 @@ impl Default for BackupOptions {
             targets: BTreeMap::new(),
         }
     }
+}
+
+/// How the write-ahead log is archived.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WalOptions {
+    /// Where it is written as it comes; absolute, of this target alone.
+    pub folder: PathBuf,
+    /// The replication slot that keeps what has not come; made if it is not there.
+    #[serde(default = "slot")]
+    pub slot: String,
+    /// How often the file that is still being written is put away as it is.
+    #[serde(default = "half_a_minute")]
+    pub partial_ms: u64,
+}
+
+fn slot() -> String {
+    "metachat_jobs".to_owned()
+}
+
+const fn half_a_minute() -> u64 {
+    30_000
 }
 
 fn us_east_1() -> String {
@@ -227,6 +259,17 @@ impl BackupOptions {
             std::env::temp_dir()
         } else {
             self.scratch.clone()
+        }
+    }
+
+    /// How a throwaway PostgreSQL is run.
+    pub fn throwaway(&self) -> ScratchOptions {
+        let bin = &self.tools.pg_bin;
+        ScratchOptions {
+            bin: (!bin.as_os_str().is_empty()).then(|| bin.clone()),
+            // A folder of its own: it is closed to others, and what is left in it is swept.
+            folder: self.scratch().join("metachat-jobs-trials"),
+            run_as: self.run_as,
         }
     }
 
@@ -301,6 +344,34 @@ impl BackupOptions {
         if postgres && !url.is_empty() {
             PostgresServer::new(&target.url)
                 .map_err(|e| Error::setting(key("url"), e.to_string()))?;
+        }
+        if let Some(wal) = &target.wal {
+            let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+            if target.kind != Kind::PostgresPhysical {
+                let problem =
+                    "belongs to targets of the kind postgres_physical: a dump cannot be continued";
+                return Err(Error::setting(key("wal"), problem));
+            }
+            if !wal.folder.is_absolute() {
+                return Err(Error::setting(
+                    key("wal.folder"),
+                    "must be an absolute path of a folder",
+                ));
+            }
+            if wal.slot.is_empty() || wal.slot.len() > 63 || !wal.slot.bytes().all(plain) {
+                let problem = "a slot's name is 1 to 63 of a-z, 0-9 and _";
+                return Err(Error::setting(key("wal.slot"), problem));
+            }
+            if wal.partial_ms == 0 {
+                return Err(Error::setting(
+                    key("wal.partial_ms"),
+                    "is 0; use at least 1",
+                ));
+            }
+        }
+        if target.incremental > 0 && target.kind != Kind::PostgresPhysical {
+            let problem = "belongs to targets of the kind postgres_physical; use 0";
+            return Err(Error::setting(key("incremental"), problem));
         }
         if target.kind == Kind::Folder && !target.path.is_absolute() {
             return Err(Error::setting(

@@ -24,8 +24,8 @@ const FILES: &str = "files";
 /// The backups in one place. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Repository {
-    place: Place,
-    keys: Keys,
+    pub(super) place: Place,
+    pub(super) keys: Keys,
 }
 
 /// A backup, and what is known of it.
@@ -364,7 +364,11 @@ impl Repository {
         })
     }
 
-    async fn read(&self, opened: &Opened, at: &Path) -> Result<Option<bytes::Bytes>, Error> {
+    pub(super) async fn read(
+        &self,
+        opened: &Opened,
+        at: &Path,
+    ) -> Result<Option<bytes::Bytes>, Error> {
         let failed = |e: &object_store::Error| self.place.failed(&format!("reading {at}"), e);
         match opened.store.get(at).await {
             Ok(found) => found.bytes().await.map(Some).map_err(|e| failed(&e)),
@@ -374,7 +378,7 @@ impl Repository {
     }
 
     /// Writes a small file, and reads it again.
-    async fn put(&self, opened: &Opened, at: &Path, text: Vec<u8>) -> Result<(), Error> {
+    pub(super) async fn put(&self, opened: &Opened, at: &Path, text: Vec<u8>) -> Result<(), Error> {
         let written = hex::encode(Sha256::digest(&text));
         let put = opened.store.put(at, PutPayload::from(text)).await;
         put.map_err(|e| self.place.failed(&format!("writing {at}"), &e))?;
@@ -388,7 +392,7 @@ impl Repository {
         Ok(())
     }
 
-    async fn remove(&self, opened: &Opened, at: &Path) -> Result<(), Error> {
+    pub(super) async fn remove(&self, opened: &Opened, at: &Path) -> Result<(), Error> {
         match opened.store.delete(at).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(self.place.failed(&format!("deleting {at}"), &error)),

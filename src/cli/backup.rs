@@ -7,6 +7,7 @@ use super::printer::table;
 use super::{Exit, Failure, Printer, actor};
 use crate::backups::retention::Plan;
 use crate::backups::{Backup, BackupId, Backups, Error, Evidence, Manifest, Pin};
+use crate::config::Config;
 use crate::operations::backups::Desk;
 
 #[derive(Debug, clap::Subcommand)]
@@ -24,6 +25,10 @@ pub enum Command {
         #[command(flatten)]
         which: Which,
     },
+    /// Try out a backup here and now, and write down what came of it
+    Verify(super::trial::Args),
+    /// Bring a backup back, beside what is live
+    Restore(super::restore::Args),
     /// Have a target backed up now
     Create {
         /// Which target
@@ -102,12 +107,19 @@ struct Pruned {
 }
 
 pub(super) async fn run(
+    config: &Config,
     backups: &Backups,
     client: &Client,
     command: Command,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     match command {
+        Command::Verify(args) => {
+            return Box::pin(super::trial::run(backups, client, args, printer)).await;
+        }
+        Command::Restore(args) => {
+            return Box::pin(super::restore::run(config, backups, args, printer)).await;
+        }
         Command::List { target, place } => {
             let lines = list(backups, target, place.as_deref()).await?;
             printer.data(&lines, |lines| text(lines))?;

@@ -29,11 +29,13 @@ mod queues;
 mod rabbitmq;
 mod requeue;
 mod rerun;
+mod restore;
 mod schedules;
 mod show;
 mod signal;
 mod slots;
 mod tables;
+mod trial;
 mod view;
 mod webhooks;
 mod workers;
@@ -223,7 +225,7 @@ async fn dispatch(
         Command::Import(command) => import::run(&client, command, printer).await,
         Command::Backup(command) => {
             let backups = compose::backups(&config)?;
-            backup::run(&backups, &client, command, printer).await
+            backup::run(&config, &backups, &client, command, printer).await
         }
         Command::Outbox(command) => outbox::run(&database.records, &client, command, printer).await,
         Command::Webhooks(command) => {

@@ -8,11 +8,11 @@ use uuid::Uuid;
 use windlass::model::{Conflict, Unique};
 use windlass::{Backoff, Context, Job, JobOptions, Outcome, permanent};
 
-use super::Services;
+use super::{Services, VerifyBackup};
 use crate::backups::create::{Work, create};
 use crate::backups::{
-    Backup, BackupId, Error, Manifest, Repository, Scratch, TargetOptions, Transfer, VERSION,
-    size_of,
+    Backup, BackupId, Error, Level, Manifest, Repository, Scratch, TargetOptions, Transfer,
+    VERSION, size_of,
 };
 use crate::services::notifier::Notice;
 use crate::telemetry::backups as told;
@@ -75,6 +75,11 @@ impl Job for CreateBackup {
                     manifest.stored_size(),
                     began.elapsed(),
                 );
+                let verify = VerifyBackup {
+                    backup: Some(manifest.id.clone()),
+                    ..VerifyBackup::newest(&self.target, Level::Structure)
+                };
+                cx.client().insert(cx.follow_up(&verify)?).await?;
                 if let Err(error) = cx.services().notifier.ping(&self.target).await {
                     told::untold(&self.target, &error);
                 }

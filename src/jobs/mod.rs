@@ -7,6 +7,7 @@ mod adopt_documents;
 mod aggregate_analytics;
 mod aggregate_tenant;
 mod announce;
+mod archive_wal;
 mod check_backups;
 mod check_documents;
 mod check_tables;
@@ -36,6 +37,7 @@ mod reindex_documents;
 mod retrieval;
 pub mod schedules;
 mod tell_failure;
+mod verify_backup;
 mod webchat;
 
 use std::sync::Arc;
@@ -58,6 +60,7 @@ use crate::services::webhooks::Webhooks;
 pub use adopt_documents::AdoptDocuments;
 pub use aggregate_analytics::AggregateAnalytics;
 pub use aggregate_tenant::AggregateTenant;
+pub use archive_wal::ArchiveWal;
 pub use check_backups::CheckBackups;
 pub use check_documents::CheckDocuments;
 pub use check_tables::CheckTables;
@@ -81,6 +84,7 @@ pub use reindex::Reindex;
 pub use reindex_documents::ReindexDocuments;
 pub use retrieval::{Found, retrieve};
 pub use tell_failure::TellFailure;
+pub use verify_backup::VerifyBackup;
 
 /// What jobs work with.
 #[derive(Debug, Clone)]
@@ -139,4 +143,6 @@ pub fn registry(services: Services) -> Registry<Services> {
         .register::<CreateBackup>()
         .register::<PruneBackups>()
         .register::<CheckBackups>()
+        .register::<VerifyBackup>()
+        .register::<ArchiveWal>()
 }

@@ -9,10 +9,11 @@ use windlass::model::{CatchUp, InvalidJson, Overlap, Schedule};
 use windlass::{Job, Json};
 
 use super::{
-    AdoptDocuments, AggregateAnalytics, CheckBackups, CheckDocuments, CheckTables, CreateBackup,
-    FindFailures, MaintainPartitions, PruneBackups, PruneDeliveries, PruneEmbeddings,
-    PruneMessageMetrics, PruneMessages, PruneQuarantine,
+    AdoptDocuments, AggregateAnalytics, ArchiveWal, CheckBackups, CheckDocuments, CheckTables,
+    CreateBackup, FindFailures, MaintainPartitions, PruneBackups, PruneDeliveries, PruneEmbeddings,
+    PruneMessageMetrics, PruneMessages, PruneQuarantine, VerifyBackup,
 };
+use crate::backups::Level;
 
 /// Every schedule there is. All are in UTC, which knows no summer time, and run once after an outage
 /// however long it was: each of these jobs does what its earlier runs left over.
@@ -35,18 +36,30 @@ fn all() -> Result<Vec<Schedule>, InvalidJson> {
 }
 
 /// What is done for each target of backups.
-fn of_target(target: &str) -> Result<Vec<Schedule>, InvalidJson> {
+fn of_target(target: &str, archives: bool) -> Result<Vec<Schedule>, InvalidJson> {
     let backup = CreateBackup {
         target: target.to_owned(),
     };
-    let name = format!("backup_{target}");
-    let args = Json::encode(&backup)?;
-    Ok(vec![Schedule::new(
-        &name,
-        "0 2 * * *",
-        CreateBackup::KIND,
-        args,
-    )])
+    let verify = |level| VerifyBackup::newest(target, level);
+    let mut schedules = vec![
+        of("backup", target, "0 2 * * *", &backup)?,
+        of("verify", target, "0 9 * * 1", &verify(Level::Contents))?,
+        of("recover", target, "0 10 1 * *", &verify(Level::Started))?,
+    ];
+    if archives {
+        // It goes on until somebody ends it; this makes sure that it is there.
+        let archive = ArchiveWal {
+            target: target.to_owned(),
+        };
+        schedules.push(of("archive", target, "* * * * *", &archive)?);
+    }
+    Ok(schedules)
+}
+
+/// A job of a target.
+fn of<J: Job>(verb: &str, target: &str, cron: &str, job: &J) -> Result<Schedule, InvalidJson> {
+    let name = format!("{verb}_{target}");
+    Ok(Schedule::new(&name, cron, J::KIND, Json::encode(job)?))
 }
 
 /// A job with its default args.
@@ -113,18 +126,19 @@ pub enum TimetableError {
     Json(#[from] InvalidJson),
 }
 
-/// The timetable as the settings want it, with the backups of these targets.
+/// The timetable as the settings want it, with the backups of these targets, and whether their log is
+/// archived.
 pub fn timetable<'a>(
     settings: &BTreeMap<String, ScheduleOptions>,
-    targets: impl IntoIterator<Item = &'a String>,
+    targets: impl IntoIterator<Item = (&'a String, bool)>,
 ) -> Result<Vec<Schedule>, TimetableError> {
     let mut schedules = all()?;
-    for (number, target) in targets.into_iter().enumerate() {
+    for (number, (target, archives)) in targets.into_iter().enumerate() {
         if number == 0 {
             schedules.push(every::<PruneBackups>("backup_retention", "30 4 * * *")?);
             schedules.push(every::<CheckBackups>("backup_check", "25 * * * *")?);
         }
-        schedules.extend(of_target(target)?);
+        schedules.extend(of_target(target, archives)?);
     }
     for (name, options) in settings {
         let Some(schedule) = schedules.iter_mut().find(|it| it.name == *name) else {
@@ -173,12 +187,12 @@ mod tests {
     use super::*;
 
     fn with(name: &str, options: ScheduleOptions) -> Result<Vec<Schedule>, TimetableError> {
-        timetable(&BTreeMap::from([(name.to_owned(), options)]), &[])
+        timetable(&BTreeMap::from([(name.to_owned(), options)]), [])
     }
 
     #[test]
     fn every_schedule_can_be() {
-        for schedule in timetable(&BTreeMap::new(), &["main".to_owned()]).unwrap() {
+        for schedule in timetable(&BTreeMap::new(), [(&"main".to_owned(), true)]).unwrap() {
             assert_eq!(schedule.validate(), Ok(()), "{}", schedule.name);
         }
     }
@@ -195,7 +209,7 @@ mod tests {
             jitter_ms: Some(1500),
             ..ScheduleOptions::default()
         };
-        let own = timetable(&BTreeMap::new(), &[]).unwrap();
+        let own = timetable(&BTreeMap::new(), []).unwrap();
         let changed = with("daily_analytics", options).unwrap();
         assert_eq!(changed[1..], own[1..]);
         let expected = Schedule {

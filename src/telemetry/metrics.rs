@@ -55,4 +55,5 @@ fn describe() {
     super::models::describe();
     super::retention::describe();
     super::tables::describe();
+    super::restores::describe();
 }

@@ -15,6 +15,7 @@ pub mod messages;
 mod metrics;
 pub mod models;
 mod outage;
+pub mod restores;
 pub mod retention;
 pub mod tables;
 

@@ -15,4 +15,5 @@ mod process;
 mod publisher;
 mod quorum;
 mod rabbitmq;
+mod trials;
 mod zombie;

@@ -14,4 +14,5 @@ mod platform;
 mod program;
 mod records;
 mod support;
+mod trials;
 mod upgrades;

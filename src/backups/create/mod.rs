@@ -1,6 +1,7 @@
 //! Copies a target into files: one kind, one file.
 
 mod configuration;
+mod physical;
 mod postgres;
 mod rabbitmq;
 mod redis;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+pub(super) use physical::SUPERUSER;
 
 use super::command::{Told, Tool};
 use super::{Backups, Error, Kind, Manifest, TargetOptions};
@@ -85,12 +88,7 @@ pub async fn create(work: &Work<'_>, manifest: &mut Manifest) -> Result<PathBuf,
         Kind::Configuration => configuration::write(work).await?,
         // Sent as it lies there: no second copy of all documents is needed.
         Kind::Folder => return Ok(work.target.path.clone()),
-        Kind::PostgresPhysical => {
-            return Err(Error::setting(
-                "backups.targets",
-                "postgres_physical is not made by this program yet",
-            ));
-        }
+        Kind::PostgresPhysical => physical::copy(work, manifest).await?,
     }
     Ok(work.folder.to_owned())
 }

@@ -9,6 +9,7 @@ use windlass::Timestamp;
 
 use super::{Error, THE_TABLE, Work, quoted};
 use crate::backups::command::Tool;
+use crate::backups::verify::digests;
 use crate::backups::{Manifest, PostgresServer};
 
 const SERVER: &str = include_str!("sql/server.sql");
@@ -60,7 +61,9 @@ pub(super) async fn dump(work: &Work<'_>, manifest: &mut Manifest) -> Result<(),
     manifest.snapshot = Some(name.clone());
 
     let counting = work.bounded("counting rows", async {
-        count(&mut held).await.map_err(away)
+        let rows = count(&mut held).await.map_err(away)?;
+        let digests = digests(&mut held).await.map_err(away)?;
+        Ok((rows, digests))
     });
     let dumping = async {
         dump_directory(work, &server, &name).await?;
@@ -69,8 +72,9 @@ pub(super) async fn dump(work: &Work<'_>, manifest: &mut Manifest) -> Result<(),
         }
         dump_globals(work, &server).await
     };
-    let (rows, with_passwords) = tokio::try_join!(counting, dumping)?;
+    let ((rows, digests), with_passwords) = tokio::try_join!(counting, dumping)?;
     manifest.rows = rows;
+    manifest.details.extend(digests);
     let passwords = if with_passwords {
         "included"
     } else {

@@ -1,0 +1,2 @@
+-- Whether the server has a database of this name.
+select exists (select from pg_database where datname = $1);

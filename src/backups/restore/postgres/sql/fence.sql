@@ -1,0 +1,2 @@
+-- Raises the fence of every unfinished job above any that was given out after the backup was made.
+update jobs.jobs set claim_no = claim_no + 1000000;

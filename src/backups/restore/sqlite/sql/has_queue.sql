@@ -1,0 +1,2 @@
+-- Whether the engine's tables are in this file.
+select count(*) from sqlite_schema where type = 'table' and name = 'jobs';

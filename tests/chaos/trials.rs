@@ -1,0 +1,136 @@
+//! `kill -9` of a worker that makes or tries out a backup: nothing of it stays, and the next one finishes it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use metachat_jobs::backups::Level;
+use metachat_jobs::jobs::{CreateBackup, VerifyBackup};
+use windlass::State;
+
+use super::database::{Database, Server, var};
+use super::process::Process;
+
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A folder that PostgreSQL's account can reach, gone with this value.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        let name = format!("kill-{}", uuid::Uuid::new_v4().simple());
+        let folder = Path::new(&var("TEST_PG_SCRATCH")).join(name);
+        std::fs::create_dir(&folder).unwrap();
+        Self(folder)
+    }
+
+    /// What is in it, but for locks.
+    fn left(&self) -> Vec<String> {
+        let trials = self.0.join("metachat-jobs-trials");
+        let mut left = Vec::new();
+        for folder in [self.0.as_path(), &trials] {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                if name != "metachat-jobs-trials" && !name.ends_with("lock") {
+                    left.push(name);
+                }
+            }
+        }
+        left
+    }
+
+    /// Whether a server that is tried out runs in it.
+    fn has_server(&self) -> bool {
+        let trials = std::fs::read_dir(self.0.join("metachat-jobs-trials"));
+        trials
+            .into_iter()
+            .flatten()
+            .any(|entry| entry.unwrap().path().join("data/postmaster.pid").exists())
+    }
+
+    /// The processes that work in it.
+    fn processes(&self) -> Vec<String> {
+        let all = std::fs::read_dir("/proc").unwrap();
+        let works_here = |entry: std::io::Result<std::fs::DirEntry>| {
+            let path = entry.ok()?.path();
+            let works_in = std::fs::read_link(path.join("cwd")).ok()?;
+            let here = works_in.starts_with(&self.0);
+            here.then(|| path.display().to_string())
+        };
+        all.filter_map(works_here).collect()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+async fn soon(what: &str, is: impl Fn() -> bool) {
+    let mut pulse = tokio::time::interval(Duration::from_millis(5));
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !is() {
+            pulse.tick().await;
+        }
+    });
+    waited
+        .await
+        .unwrap_or_else(|_| panic!("not in time: {what}"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_trial_leaves_nothing_and_is_done_again() {
+    let server = Server::start();
+    // Something to back up.
+    Database::postgres(server.url()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let scratch = Scratch::new();
+    let place = folder.path().join("backups");
+    let database = Database::sqlite(folder.path()).await;
+    let run_as = format!("{}:{}", var("TEST_PG_UID"), var("TEST_PG_GID"));
+    let (url, bin) = (server.url(), var("TEST_PG_BIN"));
+    let settings = [
+        ("database.url", database.url.as_str()),
+        ("security.admin_key", "a-key-for-this-test-only"),
+        ("server.port", "0"),
+        ("engine.lease_ms", "2000"),
+        ("backups.scratch", scratch.0.to_str().unwrap()),
+        ("backups.run_as", run_as.as_str()),
+        ("backups.tools.pg_bin", bin.as_str()),
+        ("backups.places.local.kind", "folder"),
+        ("backups.places.local.path", place.to_str().unwrap()),
+        ("backups.targets.main.kind", "postgres_logical"),
+        ("backups.targets.main.place", "local"),
+        ("backups.targets.main.url", url.as_str()),
+    ];
+    let start = || Process::start("all", folder.path(), &settings);
+    let mut worker = start();
+    let backup = CreateBackup {
+        target: "main".to_owned(),
+    };
+    let made = database.client.enqueue(&backup).await.unwrap().id();
+    let made = database
+        .until(made, PATIENCE, |job| job.state.is_finished())
+        .await;
+    assert_eq!(made.state, State::Completed, "{made:?}\n{}", worker.log());
+
+    let verify = VerifyBackup::newest("main", Level::Started);
+    let tried = database.client.enqueue(&verify).await.unwrap().id();
+    soon("a server is tried out", || scratch.has_server()).await;
+    worker.kill();
+    soon("nothing of it runs", || scratch.processes().is_empty()).await;
+
+    let mut worker = start();
+    let tried = database
+        .until(tried, PATIENCE, |job| job.state.is_finished())
+        .await;
+    assert_eq!(tried.state, State::Completed, "{tried:?}\n{}", worker.log());
+    assert!(
+        tried.all_attempts().len() > 1,
+        "the kill hit nothing: {tried:?}"
+    );
+    worker.signal("TERM");
+    assert!(worker.wait().success(), "{}", worker.log());
+    assert_eq!(scratch.left(), Vec::<String>::new());
+    assert_eq!(scratch.processes(), Vec::<String>::new());
+}
