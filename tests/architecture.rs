@@ -560,6 +560,14 @@ fn pages_point_at_what_is_there() {
     none(pages.flat_map(|page| docs::check_links(page, &files)));
 }
 
+#[test]
+fn every_defect_of_the_old_worker_is_answered_once() {
+    let files = tree::files();
+    let place = "docs/operations/replaces-node-worker.md";
+    let page = files.iter().find(|file| file.path == place);
+    none(docs::check_defects(page.expect(place), 80));
+}
+
 #[track_caller]
 fn none(found: impl IntoIterator<Item = Violation>) {
     let lines: Vec<String> = found

@@ -74,6 +74,66 @@ fn resolve(page: &str, target: &str) -> String {
     path.to_string_lossy().replace('\\', "/")
 }
 
+/// Each of the `count` defects of the platform's old worker has one row of the page's table, in order, and
+/// each row names its test or says where the answer is.
+pub(crate) fn check_defects(page: &File, count: usize) -> Vec<Violation> {
+    let violation = |line, what| Violation {
+        file: page.path.clone(),
+        line,
+        what,
+    };
+    let mut found = Vec::new();
+    let mut expected = 1..=count;
+    for (index, line) in page.text.lines().enumerate() {
+        let Some(row) = line.strip_prefix("| B-") else {
+            continue;
+        };
+        let cells: Vec<&str> = row.trim_end_matches('|').split(" | ").collect();
+        let number = cells[0].split(' ').next().unwrap_or_default();
+        match expected.next() {
+            Some(next) if number == format!("{next:02}") => {}
+            Some(next) => {
+                found.push(violation(
+                    index + 1,
+                    format!("is B-{number} where B-{next:02} belongs"),
+                ));
+                return found;
+            }
+            None => found.push(violation(index + 1, format!("B-{number} is one too many"))),
+        }
+        if cells.len() != 3 || links(line).is_empty() {
+            let what = format!("B-{number} has no answer, or no test that shows it");
+            found.push(violation(index + 1, what));
+        }
+    }
+    let missing = expected.map(|next| violation(0, format!("B-{next:02} is missing")));
+    found.extend(missing);
+    found
+}
+
+#[test]
+fn missing_doubled_and_unanswered_defects_are_found() {
+    let check = |text: &str| {
+        let page = File {
+            path: "page.md".to_owned(),
+            text: text.to_owned(),
+        };
+        let found = check_defects(&page, 2).into_iter();
+        found.map(|it| (it.line, it.what)).collect::<Vec<_>>()
+    };
+    let one = "| B-01 it breaks | it does not | [`t`](t.rs) |\n";
+    let two = "| B-02 it breaks | it does not | [`t`](t.rs) |\n";
+    assert_eq!(check(&format!("# a\n\n{one}{two}")), []);
+    assert_eq!(check(one), [(0, "B-02 is missing".to_owned())]);
+    let twice = check(&format!("{one}{one}"));
+    assert_eq!(twice, [(2, "is B-01 where B-02 belongs".to_owned())]);
+    let more = check(&format!("{one}{two}{}", two.replace("02", "03")));
+    assert_eq!(more, [(3, "B-03 is one too many".to_owned())]);
+    let silent = check(&format!("{one}| B-02 it breaks | it does not | - |\n"));
+    let expected = "B-02 has no answer, or no test that shows it".to_owned();
+    assert_eq!(silent, [(2, expected)]);
+}
+
 #[test]
 fn broken_links_and_unknown_tests_are_found() {
     let file = |path: &str, text: &str| File {
