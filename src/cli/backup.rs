@@ -332,7 +332,9 @@ fn pruned_text(pruned: &Pruned) -> String {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let exit = match error {
-            Error::UnknownTarget { .. } | Error::UnknownPlace { .. } => Exit::Usage,
+            Error::UnknownTarget { .. } | Error::UnknownPlace { .. } | Error::Setting { .. } => {
+                Exit::Usage
+            }
             Error::NotFound { .. } => Exit::NotFound,
             _ => Exit::Failed,
         };

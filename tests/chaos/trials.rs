@@ -17,8 +17,9 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Self {
-        let name = format!("kill-{}", uuid::Uuid::new_v4().simple());
-        let folder = Path::new(&var("TEST_PG_SCRATCH")).join(name);
+        // Short: a socket's path has few bytes.
+        let name = uuid::Uuid::new_v4().simple().to_string();
+        let folder = Path::new(&var("TEST_PG_SCRATCH")).join(format!("k-{}", &name[..8]));
         std::fs::create_dir(&folder).unwrap();
         Self(folder)
     }

@@ -205,12 +205,20 @@ async fn backups_are_seen_by_the_api_and_measured() {
     let listed = api.get("/v1/backups").await.json();
     assert_eq!(listed["targets"][0]["late"], true, "{listed}");
     let backup = rig.created("settings").await.manifest;
-    let listed = api.get("/v1/backups?target=settings").await.json();
+    // Its first trial follows by itself, and is all there is to try of settings.
+    let mut looks = tokio::time::interval(Duration::from_millis(20));
+    let verified = tokio::time::timeout(Duration::from_secs(30), async {
+        loop {
+            looks.tick().await;
+            let listed = api.get("/v1/backups?target=settings").await.json();
+            if listed["targets"][0]["unverified"] == false {
+                return listed;
+            }
+        }
+    });
+    let listed = verified.await.expect("nobody tried the backup");
     let target = &listed["targets"][0];
-    assert_eq!(
-        (&target["late"], &target["unverified"]),
-        (&Value::from(false), &Value::from(true))
-    );
+    assert_eq!(target["late"], Value::from(false));
     assert!(target["rpo_seconds"].as_f64().unwrap() < 60.0);
     assert_eq!(target["backups"][0]["id"], backup.id.as_str());
     let path = format!("/v1/backups/settings/{}", backup.id);
@@ -244,16 +252,14 @@ async fn backups_are_seen_by_the_api_and_measured() {
         "backup_rpo_seconds",
         "backup_size_bytes",
         "backup_count",
+        "backup_last_verified_timestamp_seconds",
+        "backup_verify_level",
     ] {
         assert!(
             rendered.contains(&format!("{name}{{target=\"settings\"}}")),
             "{rendered}"
         );
     }
-    assert!(
-        !rendered.contains("backup_last_verified_timestamp_seconds{"),
-        "{rendered}"
-    );
 }
 
 #[tokio::test]

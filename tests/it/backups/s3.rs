@@ -126,12 +126,12 @@ async fn a_bucket_holds_backups_that_nobody_can_delete_before_their_time() {
 
     let tried = s3.ask("delete_versions locked");
     assert_eq!(tried["gone"], 0, "{tried}");
-    // The files, their sums and the manifest.
-    assert_eq!(tried["refused"].as_array().unwrap().len(), 4, "{tried}");
-    assert!(
-        tried["refused"][0].as_str().unwrap().starts_with("Access"),
-        "{tried}"
-    );
+    // The files, their sums and the manifest; and what came of the first trial, if that was faster than we.
+    let refused = tried["refused"].as_array().unwrap();
+    assert!(matches!(refused.len(), 4 | 5), "{tried}");
+    for reason in refused {
+        assert!(reason.as_str().unwrap().starts_with("Access"), "{tried}");
+    }
     // Even whoever has our key only hides it.
     let place = rig.backups().repository("s3").unwrap();
     place.delete("documents", &backup.id).await.unwrap();
