@@ -108,20 +108,16 @@ impl Repository {
         Ok(names)
     }
 
-    /// When a part of the log was put there last.
-    pub async fn newest_archived(&self, target: &str) -> Result<Option<Timestamp>, Error> {
+    /// Until when the log is there without a gap. Only the file that is still being written says so: it is put
+    /// there after all before it, whereas an older one may come late.
+    pub async fn archived_until(&self, target: &str) -> Result<Option<Timestamp>, Error> {
         let names = self.segments(target).await?;
-        let mut newest = None;
-        // The one being written and the one before: which was put there last, their names do not say.
-        for name in names
-            .iter()
-            .filter(|name| !name.ends_with(".history"))
-            .rev()
-            .take(2)
-        {
-            newest = newest.max(Some(self.segment(target, name).await?.archived));
+        match names.iter().rfind(|name| !name.ends_with(".history")) {
+            Some(last) if last.ends_with(PARTIAL) => {
+                Ok(Some(self.segment(target, last).await?.archived))
+            }
+            _ => Ok(None),
         }
-        Ok(newest)
     }
 
     /// What is known of one.

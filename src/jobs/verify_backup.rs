@@ -121,7 +121,7 @@ impl VerifyBackup {
             },
         };
         let Some(until) = repository
-            .newest_archived(target)
+            .archived_until(target)
             .await
             .map_err(from_backups)?
         else {

@@ -55,7 +55,7 @@ impl Restore {
         };
         let mut recovery_point = manifest.recovery_point;
         if manifest.kind == Kind::PostgresPhysical {
-            let archived = repository.newest_archived(&self.target).await?;
+            let archived = repository.archived_until(&self.target).await?;
             let latest = archived.map_or(recovery_point, |at| at.max(recovery_point));
             recovery_point = self.to_time.unwrap_or(latest);
         }

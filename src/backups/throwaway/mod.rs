@@ -194,11 +194,18 @@ impl Instance {
         }
     }
 
-    /// The last lines of its log: they hold no row's content.
+    /// Why it ended, or the last lines of its log: they hold no row's content.
     pub fn last_words(&self) -> String {
         // A log that cannot be read says nothing; the failure itself is told all the same.
         let log =
             std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default();
+        let why = log
+            .lines()
+            .rev()
+            .find(|line| line.contains("FATAL:") || line.contains("PANIC:"));
+        if let Some(why) = why {
+            return why.to_owned();
+        }
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(4)..].join(" | ")
     }
