@@ -354,7 +354,12 @@ const STORE: Dialects = Dialects {
         },
         Only {
             dialect: "postgres",
-            names: &["planner_ours", "planner_callers", "complete_in"],
+            names: &[
+                "planner_ours",
+                "planner_callers",
+                "enqueue_in",
+                "complete_in",
+            ],
             why: "in callers' transactions the planner is told what our sessions tell it, and round trips are saved",
         },
         Only {

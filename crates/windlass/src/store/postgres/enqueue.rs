@@ -7,6 +7,8 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
@@ -102,14 +104,14 @@ impl Shared {
         let connection = super::connection(tx, "enqueue in another store's transaction")?;
         let doubtful = self.sent.note(jobs.iter().map(|job| job.id));
         let governed = &*self.governed_names();
-        let callers = planner::ours(connection).await?;
-        let answers = if has_keys(jobs) {
-            keys::enqueue(connection, jobs, &doubtful, governed, now).await?
-        } else {
-            let jobs: Vec<&NewJob> = jobs.iter().collect();
-            insert_new(connection, &jobs, &doubtful, governed, now).await?
+        let answers = match jobs {
+            [job] if doubtful.is_empty() => enqueue_one_in(connection, job, governed, now).await?,
+            _ => None,
         };
-        planner::restore(connection, callers).await?;
+        let answers = match answers {
+            Some(answer) => vec![answer],
+            None => enqueue_all_in(connection, jobs, &doubtful, governed, now).await?,
+        };
         for job in jobs {
             if let Some(key) = &job.ordering_key {
                 tx.joined_line(job.tenant_id.clone(), key.clone());
@@ -128,6 +130,47 @@ impl Shared {
         self.wake(queues, now);
         self.notifier.tell(queues);
     }
+}
+
+/// Adds a job in one call, if it is new and nobody ever took its key: most are, most never.
+async fn enqueue_one_in(
+    connection: &mut PgConnection,
+    job: &NewJob,
+    governed: &HashSet<String>,
+    now: Option<Timestamp>,
+) -> Result<Option<Enqueued>, Error> {
+    if job.idempotency.is_some() {
+        return Ok(None);
+    }
+    let window = job.unique.as_ref().and_then(|unique| unique.window);
+    let enqueued = bound(sql::ENQUEUE_IN, job, governed, now)
+        .bind(job.unique_scope())
+        .bind(window.map(rows::micros))
+        .fetch_one(connection)
+        .await?;
+    Ok(match enqueued.try_get(0)? {
+        "inserted" => Some(Enqueued::Inserted(job.id)),
+        "there" => Some(Enqueued::Duplicate(job.id)),
+        _ => None,
+    })
+}
+
+async fn enqueue_all_in(
+    connection: &mut PgConnection,
+    jobs: &[NewJob],
+    doubtful: &HashSet<JobId>,
+    governed: &HashSet<String>,
+    now: Option<Timestamp>,
+) -> Result<Vec<Enqueued>, Error> {
+    let callers = planner::ours(connection).await?;
+    let answers = if has_keys(jobs) {
+        keys::enqueue(connection, jobs, doubtful, governed, now).await?
+    } else {
+        let jobs: Vec<&NewJob> = jobs.iter().collect();
+        insert_new(connection, &jobs, doubtful, governed, now).await?
+    };
+    planner::restore(connection, callers).await?;
+    Ok(answers)
 }
 
 fn has_keys(jobs: &[NewJob]) -> bool {
@@ -225,8 +268,24 @@ async fn insert_one(
     governed: &HashSet<String>,
     now: Option<Timestamp>,
 ) -> Result<HashSet<JobId>, Error> {
+    let inserted = bound(sql::ENQUEUE, job, governed, now)
+        .execute(connection)
+        .await?;
+    Ok((inserted.rows_affected() == 1)
+        .then_some(job.id)
+        .into_iter()
+        .collect())
+}
+
+/// A statement that adds one job, with all that says what it is.
+fn bound<'q>(
+    statement: &'static str,
+    job: &'q NewJob,
+    governed: &HashSet<String>,
+    now: Option<Timestamp>,
+) -> Query<'q, sqlx::Postgres, PgArguments> {
     let (at, delay) = due(job.run_at);
-    let inserted = sqlx::query(sql::ENQUEUE)
+    sqlx::query(statement)
         .bind(job.id.as_uuid())
         .bind(&job.kind)
         .bind(at)
@@ -244,12 +303,6 @@ async fn insert_one(
         .bind(unique_key(job))
         .bind(governed.contains(&job.queue))
         .bind(&job.limit_key)
-        .execute(connection)
-        .await?;
-    Ok((inserted.rows_affected() == 1)
-        .then_some(job.id)
-        .into_iter()
-        .collect())
 }
 
 async fn insert_many(

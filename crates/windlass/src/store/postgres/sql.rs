@@ -40,6 +40,7 @@ statements! {
     END_WAITING = "end_waiting";
     ENQUEUE = "enqueue";
     ENQUEUE_COPY = "enqueue_copy";
+    ENQUEUE_IN = "enqueue_in";
     ENQUEUE_MANY = "enqueue_many";
     ENQUEUE_ORDERED = "enqueue_ordered";
     ENQUEUE_STEPS = "enqueue_steps";

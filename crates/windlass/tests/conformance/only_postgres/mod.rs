@@ -4,6 +4,7 @@
 mod cells;
 mod complete_in;
 mod enqueue_function;
+mod enqueue_in;
 mod lines;
 mod partitions;
 mod plans;
