@@ -9,6 +9,7 @@ mod audit;
 mod auth;
 mod backups;
 mod body;
+mod dashboard;
 mod deliveries;
 mod flows;
 mod health;
@@ -191,6 +192,7 @@ pub fn app(state: ApiState) -> Router {
         routes = routes.merge(webhooks);
     }
     let (routes, description) = routes.split_for_parts();
+    let routes = routes.merge(dashboard::router());
 
     // The last layer is the outermost: a panic and a timeout are observed as any other answer.
     routes

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod control;
+mod dashboard;
 mod flows;
 mod jobs;
 mod messages;
@@ -242,6 +243,16 @@ impl Api {
             headers,
             text,
         }
+    }
+
+    /// How many bytes the answer to this request has, whatever they are.
+    async fn size_of(&self, request: Request<Body>) -> usize {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        axum::body::to_bytes(response.into_body(), usize::MAX)
+            .await
+            .unwrap()
+            .len()
     }
 
     /// Every job there is.
