@@ -17,6 +17,7 @@ use super::rows::{self, Woken, encode, micros};
 use crate::db;
 use crate::model::{Finish, JobId, Json, Recorded, State, Timestamp, Verdict};
 
+const BEGIN: &str = "begin immediate";
 const FENCE: &str = include_str!("sql/fence.sql");
 const COMPLETE_PLAIN: &str = include_str!("sql/complete_plain.sql");
 
@@ -37,10 +38,15 @@ pub(super) async fn finish(
     now: Option<Timestamp>,
 ) -> Result<(Vec<Recorded>, Woken), Error> {
     let now = at(now);
-    let mut tx = db.writer().begin_with("begin immediate").await?;
-    if expected.0.load(Ordering::Relaxed) && complete_plain(&mut tx, finishes, now).await? {
-        tx.commit().await?;
-        return Ok((vec![Recorded::Yes; finishes.len()], Woken::new()));
+    let mut tx = db.writer().begin_with(BEGIN).await?;
+    if expected.0.load(Ordering::Relaxed) {
+        if complete_plain(&mut tx, finishes, now).await? {
+            tx.commit().await?;
+            return Ok((vec![Recorded::Yes; finishes.len()], Woken::new()));
+        }
+        // Not to a savepoint: it would have every page copied for the few batches that are not plain.
+        tx.rollback().await?;
+        tx = db.writer().begin_with(BEGIN).await?;
     }
     let (recorded, woken, plain) = record(&mut tx, finishes, now).await?;
     tx.commit().await?;
@@ -48,7 +54,8 @@ pub(super) async fn finish(
     Ok((recorded, woken))
 }
 
-/// Completes a batch if all of it is held and has no keys; otherwise nothing of it.
+/// Completes a batch; says whether all of it was held and without keys. If not, what was done is to be
+/// rolled back.
 async fn complete_plain(
     connection: &mut SqliteConnection,
     finishes: &[Finish],
@@ -57,23 +64,16 @@ async fn complete_plain(
     let Some(done) = finishes.iter().map(success).collect::<Option<Vec<_>>>() else {
         return Ok(false);
     };
-    let mut savepoint = connection.begin().await?;
     let mut completed = 0;
     for done in rows::portions(&done, |(_, result, _)| result.map_or(0, str::len)) {
         let written = sqlx::query(COMPLETE_PLAIN)
             .bind(encode(done)?)
             .bind(micros(now))
-            .execute(&mut *savepoint)
+            .execute(&mut *connection)
             .await?;
         completed += written.rows_affected();
     }
-    let all = completed == finishes.len() as u64;
-    if all {
-        savepoint.commit().await?;
-    } else {
-        savepoint.rollback().await?;
-    }
-    Ok(all)
+    Ok(completed == finishes.len() as u64)
 }
 
 fn success(finish: &Finish) -> Option<(JobId, Option<&str>, i64)> {

@@ -1,5 +1,5 @@
 -- claim: leases up to ?3 due jobs of queue ?1 at ?2 to worker ?4 until ?5, after claim_due has told them. Caller: claim.rs.
-update jobs
+update or fail jobs
 set
     state = 'running',
     attempt = attempt + 1,

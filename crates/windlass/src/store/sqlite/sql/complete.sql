@@ -1,5 +1,5 @@
 -- complete: the jobs of the array ?1 of [job, result] are done at ?2. Caller: outcomes.rs.
-update jobs
+update or fail jobs
 set
     state = 'completed',
     result = done.value ->> 1,

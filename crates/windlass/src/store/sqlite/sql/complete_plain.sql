@@ -1,6 +1,6 @@
 -- complete_plain: of the jobs of the array ?1 of [job, result, claim number], those that are held and have no keys are
 -- done at ?2. Caller: finish.rs.
-update jobs
+update or fail jobs
 set
     state = 'completed',
     result = done.value ->> 1,
