@@ -17,7 +17,7 @@ use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
 use windlass::{Client, Store};
 
-use crate::api::{Doors, Quarantine, ServerOptions};
+use crate::api::{Doors, Quarantine, RateLimits, ServerOptions};
 use crate::backups::Backups;
 use crate::backups::verify::Answer;
 use crate::config::{Config, DatabaseKind, DatabaseOptions};
@@ -240,6 +240,12 @@ pub fn doors(config: &Config, services: &Services) -> Doors {
         whatsapp_verify_token: config.channels.whatsapp_verify_token.clone(),
         messenger_verify_token: config.channels.messenger_verify_token.clone(),
     }
+}
+
+/// How often whom may ask for what.
+pub fn rate_limits(config: &Config) -> anyhow::Result<RateLimits> {
+    let trusted = &config.server.trusted_proxies;
+    RateLimits::new(&config.rate_limits, trusted, &config.redis.url).context("setting redis.url")
 }
 
 /// What looks after messages that could not become jobs.

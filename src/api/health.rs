@@ -15,6 +15,7 @@ use windlass::model::lateness;
 use windlass::{Client, Timestamp, store};
 
 use super::ApiState;
+use super::schema::Limited;
 use crate::telemetry;
 
 /// For how long an answer is given again: anyone may ask, as often as they like.
@@ -111,6 +112,7 @@ struct Readiness {
     responses(
         (status = 200, description = "Healthy", body = HealthReport),
         (status = 503, description = "Unhealthy", body = HealthReport),
+        Limited
     )
 )]
 async fn show(State(state): State<ApiState>) -> Response {

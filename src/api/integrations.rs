@@ -16,6 +16,7 @@ use windlass::{Client, NewJob};
 
 use super::observe::RequestContext;
 use super::query::Params;
+use super::schema::Limited;
 use super::{ApiState, Problem};
 use crate::ingress::{Inbound, meta};
 use crate::platform::{ChannelType, Credentials, Platform};
@@ -71,7 +72,8 @@ struct Verification {
         (status = 200, description = "The challenge, as it came", body = String, content_type = "text/plain"),
         (status = 403, description = "The verify token is another one", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such channel, or it is disabled", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database cannot be reached", body = Problem, content_type = "application/problem+json")
+        (status = 503, description = "The database cannot be reached", body = Problem, content_type = "application/problem+json"),
+        Limited
     )
 )]
 async fn verify(
@@ -114,7 +116,8 @@ async fn verify(
         (status = 400, description = "The body is no webhook", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The signature is missing or wrong", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such channel, or it is disabled", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database cannot be reached; Meta tries again", body = Problem, content_type = "application/problem+json")
+        (status = 503, description = "The database cannot be reached; Meta tries again", body = Problem, content_type = "application/problem+json"),
+        Limited
     )
 )]
 async fn receive(

@@ -16,6 +16,7 @@ mod health;
 mod idempotency;
 mod integrations;
 mod jobs;
+mod limits;
 mod messages;
 mod metrics;
 mod observe;
@@ -31,13 +32,15 @@ mod schedules;
 mod schema;
 mod workers;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler as _;
 use axum::middleware::{from_fn, from_fn_with_state};
+use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -53,6 +56,7 @@ use problem::Problem;
 
 pub use auth::NoAdminKey;
 pub use integrations::Doors;
+pub use limits::{InvalidRedisUrl, RateLimitOptions, RateLimits};
 pub use quarantine::Quarantine;
 
 use crate::backups::Backups;
@@ -73,6 +77,21 @@ pub struct ServerOptions {
     pub request_body_limit_bytes: usize,
     /// How long a request may take.
     pub request_timeout_ms: u64,
+    /// Whose `X-Forwarded-For` is believed: addresses of proxies, or networks of them.
+    #[serde(deserialize_with = "limits::networks")]
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self {
+            bind: [127, 0, 0, 1].into(),
+            port: 0,
+            request_body_limit_bytes: 8 * 1024 * 1024,
+            request_timeout_ms: 15_000,
+            trusted_proxies: Vec::new(),
+        }
+    }
 }
 
 /// Who may use the API.
@@ -94,6 +113,7 @@ pub struct ApiState {
     key: AdminKey,
     metrics: PrometheusHandle,
     health: Arc<Health>,
+    limits: Option<RateLimits>,
     request_timeout: Duration,
     body_limit: usize,
 }
@@ -115,6 +135,7 @@ impl ApiState {
             records: None,
             backups: None,
             metrics,
+            limits: None,
             request_timeout: Duration::from_millis(server.request_timeout_ms),
             body_limit: server.request_body_limit_bytes,
         })
@@ -152,6 +173,13 @@ impl ApiState {
         self
     }
 
+    /// Limits how often whom may ask for what.
+    #[must_use]
+    pub fn with_rate_limits(mut self, limits: RateLimits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
     /// Also shows backups.
     #[must_use]
     pub fn with_backups(mut self, backups: Backups) -> Self {
@@ -183,20 +211,20 @@ pub fn app(state: ApiState) -> Router {
     if let Some(backups) = &state.backups {
         guarded = guarded.merge(backups::router(state.clone(), backups.clone()));
     }
-    let guarded = guarded.route_layer(from_fn_with_state(state.clone(), auth::require_key));
-    let mut routes = OpenApiRouter::with_openapi(openapi::base())
-        .merge(guarded)
-        .merge(health::router());
+    let mut open = health::router();
     if let Some(doors) = &state.doors {
         let webhooks = integrations::router(state.client.clone(), doors.clone());
-        routes = routes.merge(webhooks);
+        open = open.merge(webhooks);
     }
+    let routes = OpenApiRouter::with_openapi(openapi::base())
+        .merge(guarded_by_key(guarded, &state))
+        .merge(open.route_layer(from_fn_with_state(state.clone(), limits::by_address)));
     let (routes, description) = routes.split_for_parts();
     let routes = routes.merge(dashboard::router());
 
     // The last layer is the outermost: a panic and a timeout are observed as any other answer.
     routes
-        .fallback(|| async { Problem::no_such_route() })
+        .fallback(no_such_route.layer(from_fn_with_state(state.clone(), limits::by_address)))
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(openapi::described_by(&description))
         .layer(DefaultBodyLimit::max(state.body_limit))
@@ -208,19 +236,29 @@ pub fn app(state: ApiState) -> Router {
 
 /// What a process answers that serves no API: health checks and, with the key, metrics.
 pub fn probes(state: ApiState) -> Router {
-    let metrics = OpenApiRouter::new()
-        .merge(metrics::router())
-        .route_layer(from_fn_with_state(state.clone(), auth::require_key));
+    let open = health::router();
     let (routes, _) = OpenApiRouter::new()
-        .merge(metrics)
-        .merge(health::router())
+        .merge(guarded_by_key(metrics::router(), &state))
+        .merge(open.route_layer(from_fn_with_state(state.clone(), limits::by_address)))
         .split_for_parts();
     routes
-        .fallback(|| async { Problem::no_such_route() })
+        .fallback(no_such_route.layer(from_fn_with_state(state.clone(), limits::by_address)))
         .layer(from_fn_with_state(state.clone(), observe::time_out))
         .layer(CatchPanicLayer::custom(observe::answer_panic))
         .layer(from_fn(observe::observe))
         .with_state(state)
+}
+
+/// Lets nobody pass without the key, and nobody try too many. The last layer is the outermost.
+fn guarded_by_key(routes: OpenApiRouter<ApiState>, state: &ApiState) -> OpenApiRouter<ApiState> {
+    routes
+        .route_layer(from_fn_with_state(state.clone(), limits::by_identity))
+        .route_layer(from_fn_with_state(state.clone(), auth::require_key))
+        .route_layer(from_fn_with_state(state.clone(), limits::before_proof))
+}
+
+async fn no_such_route() -> Problem {
+    Problem::no_such_route()
 }
 
 /// Serves until `shutdown`, then finishes what it has begun.
@@ -229,6 +267,7 @@ pub async fn serve(
     app: Router,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app)
         .with_graceful_shutdown(shutdown.cancelled_owned())
         .await

@@ -11,6 +11,7 @@ use utoipa::{Modify, OpenApi as _};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::limits::RateLimited;
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 
@@ -21,11 +22,13 @@ use super::{ApiState, Problem};
         title = "metachat-jobs",
         description = "Enqueue jobs, look at them, look after them. Errors are \
                        `application/problem+json` (RFC 9457): `type` is stable, `field` names what is \
-                       at fault, `detail` says what to do."
+                       at fault, `detail` says what to do. Requests are limited: answers carry \
+                       `ratelimit-limit`, `-remaining` and `-reset`, and one too many is 429 with \
+                       `retry-after`."
     ),
     security(("admin_key" = []), ("bearer" = [])),
     modifiers(&Keys),
-    components(schemas(Problem))
+    components(schemas(Problem, RateLimited))
 )]
 struct Base;
 

@@ -3,6 +3,7 @@
 //! `type` is stable: programs may match on it. No answer repeats what the request carried, beyond
 //! the names of fields: bodies hold messages of people.
 
+mod bounds;
 mod quarantine;
 
 use std::fmt::Display;

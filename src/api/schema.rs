@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use utoipa::IntoResponses;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr};
+use utoipa::openapi::{ContentBuilder, HeaderBuilder, Ref, RefOr};
 use windlass::State;
 use windlass::model::Conflict;
 
@@ -50,9 +50,31 @@ pub(super) struct Guarded;
 /// What a route with a body may answer besides.
 pub(super) struct WithBody;
 
+/// What every route may answer that is limited.
+pub(super) struct Limited;
+
+impl IntoResponses for Limited {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let content = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name("RateLimited")))
+            .build();
+        let retry_after = HeaderBuilder::new()
+            .schema(Some(ObjectBuilder::new().schema_type(Type::Integer)))
+            .description(Some("Seconds until one more request passes"))
+            .build();
+        let response = ResponseBuilder::new()
+            .description("One request too many")
+            .content(PROBLEM_JSON, content)
+            .header("retry-after", retry_after)
+            .build();
+        BTreeMap::from([("429".to_owned(), response.into())])
+    }
+}
+
 impl IntoResponses for Guarded {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
-        problems(&[
+        let mut all = Limited::responses();
+        all.extend(problems(&[
             ("400", "A parameter or header is not valid"),
             ("401", "The key is missing or wrong"),
             ("500", "A defect of this program"),
@@ -60,7 +82,8 @@ impl IntoResponses for Guarded {
                 "503",
                 "The database is out of reach, or the request took too long",
             ),
-        ])
+        ]));
+        all
     }
 }
 

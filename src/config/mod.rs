@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use crate::api::{SecurityOptions, ServerOptions};
+use crate::api::{RateLimitOptions, SecurityOptions, ServerOptions};
 use crate::backups::BackupOptions;
 use crate::jobs::MessageOptions;
 use crate::jobs::schedules::ScheduleOptions;
@@ -43,6 +43,8 @@ pub struct Config {
     pub server: ServerOptions,
     /// Who may use it.
     pub security: SecurityOptions,
+    /// How often whom may ask for what.
+    pub rate_limits: RateLimitOptions,
     /// Where the data is.
     pub database: DatabaseOptions,
     /// How jobs are run.

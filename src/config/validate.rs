@@ -18,6 +18,21 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
             "server.request_timeout_ms",
             config.server.request_timeout_ms,
         ),
+        ("rate_limits.window_ms", config.rate_limits.window_ms),
+        (
+            "rate_limits.redis_timeout_ms",
+            config.rate_limits.redis_timeout_ms,
+        ),
+        ("rate_limits.enqueue", config.rate_limits.enqueue.into()),
+        ("rate_limits.read", config.rate_limits.read.into()),
+        ("rate_limits.status", config.rate_limits.status.into()),
+        ("rate_limits.operate", config.rate_limits.operate.into()),
+        ("rate_limits.login", config.rate_limits.login.into()),
+        ("rate_limits.failures", config.rate_limits.failures.into()),
+        (
+            "rate_limits.agents_per_address",
+            config.rate_limits.agents_per_address.into(),
+        ),
         (
             "database.max_connections",
             u64::from(config.database.max_connections),
@@ -77,6 +92,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         ("webhooks.timeout_ms", config.webhooks.timeout_ms),
     ])?;
     engine(config)?;
+    at_most_a_day("rate_limits.window_ms", config.rate_limits.window_ms)?;
     config.rabbitmq.check()?;
     config.redis.check()?;
     config.backups()?;
@@ -109,6 +125,17 @@ fn at_most_a_minute(millis: &[(&str, u64)]) -> Result<(), Error> {
         )),
         None => Ok(()),
     }
+}
+
+/// Longer ones are quotas, which must outlive a restart.
+fn at_most_a_day(key: &str, millis: u64) -> Result<(), Error> {
+    if millis > 86_400_000 {
+        return Err(Error::invalid(
+            key,
+            "is more than a day; use at most 86400000",
+        ));
+    }
+    Ok(())
 }
 
 fn admin_key(config: &Config) -> Result<(), Error> {

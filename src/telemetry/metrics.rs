@@ -51,6 +51,7 @@ fn describe() {
     super::documents::describe();
     super::delivery::describe();
     super::http::describe();
+    super::limits::describe();
     super::messages::describe();
     super::models::describe();
     super::retention::describe();

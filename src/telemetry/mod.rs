@@ -10,6 +10,7 @@ pub mod broker;
 pub mod delivery;
 pub mod documents;
 pub mod http;
+pub mod limits;
 mod log;
 pub mod messages;
 mod metrics;

@@ -89,6 +89,7 @@ pub(crate) async fn serve(
         &config.security,
         metrics,
     )?
+    .with_rate_limits(compose::rate_limits(config)?)
     .with_late_after(Duration::from_millis(config.engine.schedules_late_ms))
     .with_doors(compose::doors(config, &parts.services))
     .with_quarantine(compose::quarantine(&parts.database, &parts.services))

@@ -5,6 +5,7 @@ mod control;
 mod dashboard;
 mod flows;
 mod jobs;
+mod limits;
 mod messages;
 mod openapi;
 mod operations;
@@ -177,6 +178,7 @@ impl Api {
             port: 0,
             request_body_limit_bytes: 4 * 1024 * 1024,
             request_timeout_ms: u64::try_from(request_timeout.as_millis()).unwrap(),
+            ..ServerOptions::default()
         };
         let security = SecurityOptions {
             admin_key: KEY.into(),

@@ -135,6 +135,7 @@ fn the_api_does_not_start_without_a_key() {
         port: 0,
         request_body_limit_bytes: 1,
         request_timeout_ms: 1,
+        ..ServerOptions::default()
     };
     let security = SecurityOptions {
         admin_key: "".into(),
