@@ -1,5 +1,7 @@
 //! Health, as the platform and its orchestrators ask for it. Needs no key and tells nothing but this.
 
+mod platform;
+
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -11,15 +13,17 @@ use tokio::sync::Mutex;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use windlass::model::lateness;
+use windlass::model::{WorkerRecord, lateness};
 use windlass::{Client, Timestamp, store};
 
-use super::ApiState;
 use super::schema::Limited;
+use super::{ApiState, RateLimits};
 use crate::telemetry;
 
 /// For how long an answer is given again: anyone may ask, as often as they like.
 const KEEP: Duration = Duration::from_secs(3);
+/// A worker that has not reported for so long is not counted on.
+const SILENT: Duration = Duration::from_mins(1);
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -28,6 +32,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(show))
         .routes(routes!(live))
         .routes(routes!(ready))
+        .merge(platform::router())
 }
 
 /// Asks the database, at most once at a time and once in a while.
@@ -35,6 +40,8 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 pub(super) struct Health {
     client: Client,
     late_after: Duration,
+    started: Instant,
+    limits: Option<RateLimits>,
     last: Mutex<Option<(Instant, Condition)>>,
 }
 
@@ -44,6 +51,18 @@ struct Condition {
     database_is_up: bool,
     /// How long the schedule that is the longest behind has been due.
     late: Duration,
+    /// How long it took to find out.
+    latency: Duration,
+    /// Workers that have reported within the last minute.
+    workers: usize,
+    /// Whether Redis answers, if there is to be one.
+    redis: Option<bool>,
+}
+
+impl Condition {
+    fn latency_ms(&self) -> u64 {
+        u64::try_from(self.latency.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// How this process and what it needs are.
@@ -119,6 +138,8 @@ async fn show(State(state): State<ApiState>) -> Response {
     let Condition {
         database_is_up,
         late,
+        redis,
+        ..
     } = state.health.condition().await;
     let is_late = late > state.health.late_after;
     let (code, status, database) = match (database_is_up, is_late) {
@@ -134,7 +155,11 @@ async fn show(State(state): State<ApiState>) -> Response {
         status,
         services: Services {
             database,
-            redis: ServiceStatus::NotConfigured,
+            redis: match redis {
+                Some(true) => ServiceStatus::Up,
+                Some(false) => ServiceStatus::Down,
+                None => ServiceStatus::NotConfigured,
+            },
             rabbitmq: ServiceStatus::NotConfigured,
         },
         schedules_late_seconds: is_late.then_some(late.as_secs()),
@@ -169,24 +194,29 @@ async fn live() -> Json<Liveness> {
     )
 )]
 async fn ready(State(state): State<ApiState>) -> Response {
+    if state.stopping.is_cancelled() {
+        return not_ready("this process is stopping");
+    }
     let condition = state.health.condition().await;
-    let (code, readiness) = if condition.database_is_up {
-        let is_late = condition.late > state.health.late_after;
-        let ready = Readiness {
-            status: "ready",
-            error: None,
-            warning: is_late.then_some("schedules are late: does a scheduler run?"),
-        };
-        (StatusCode::OK, ready)
-    } else {
-        let not_ready = Readiness {
-            status: "not ready",
-            error: Some("the database does not answer"),
-            warning: None,
-        };
-        (StatusCode::SERVICE_UNAVAILABLE, not_ready)
+    if !condition.database_is_up {
+        return not_ready("the database does not answer");
+    }
+    let is_late = condition.late > state.health.late_after;
+    let ready = Readiness {
+        status: "ready",
+        error: None,
+        warning: is_late.then_some("schedules are late: does a scheduler run?"),
     };
-    (code, Json(readiness)).into_response()
+    Json(ready).into_response()
+}
+
+fn not_ready(error: &'static str) -> Response {
+    let not_ready = Readiness {
+        status: "not ready",
+        error: Some(error),
+        warning: None,
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, Json(not_ready)).into_response()
 }
 
 impl Health {
@@ -194,8 +224,16 @@ impl Health {
         Self {
             client,
             late_after,
+            started: Instant::now(),
+            limits: None,
             last: Mutex::new(None),
         }
+    }
+
+    /// Also looks at the Redis that these count in.
+    pub(super) fn with(mut self, limits: Option<RateLimits>) -> Self {
+        self.limits = limits;
+        self
     }
 
     async fn condition(&self) -> Condition {
@@ -206,17 +244,29 @@ impl Health {
         {
             return condition;
         }
+        let asking = Instant::now();
         let asked = tokio::time::timeout(PATIENCE, self.ask()).await;
+        let latency = asking.elapsed();
+        let redis = match &self.limits {
+            Some(limits) => limits.redis_answers().await,
+            None => None,
+        };
         let condition = match asked.unwrap_or_else(|_| Err(store::Error::timeout(PATIENCE))) {
-            Ok(late) => Condition {
+            Ok((late, workers)) => Condition {
                 database_is_up: true,
                 late,
+                latency,
+                workers,
+                redis,
             },
             Err(error) => {
                 telemetry::http::store_failed(&error);
                 Condition {
                     database_is_up: false,
                     late: Duration::ZERO,
+                    latency,
+                    workers: 0,
+                    redis,
                 }
             }
         };
@@ -226,14 +276,18 @@ impl Health {
 
     /// How late the schedules are, of a database that answers. Told from what is stored: so it is told
     /// just when no scheduler runs.
-    async fn ask(&self) -> Result<Duration, store::Error> {
+    /// And how many workers there are.
+    async fn ask(&self) -> Result<(Duration, usize), store::Error> {
         let now = self.client.now().await?;
         let schedules = match self.client.schedules().await {
             // Before the tables are made there is no schedule to be late.
-            Err(error) if !error.is_transient() => return Ok(Duration::ZERO),
+            Err(error) if !error.is_transient() => return Ok((Duration::ZERO, 0)),
             schedules => schedules?,
         };
-        Ok(lateness(&schedules, now).map_or(Duration::ZERO, |(_, late)| late))
+        let workers = self.client.workers().await?;
+        let alive = |worker: &&WorkerRecord| now.since(worker.beat_at) < SILENT;
+        let late = lateness(&schedules, now).map_or(Duration::ZERO, |(_, late)| late);
+        Ok((late, workers.iter().filter(alive).count()))
     }
 }
 

@@ -9,8 +9,12 @@ mod audit;
 mod auth;
 mod backups;
 mod body;
+mod bounds;
+mod contract;
 mod dashboard;
 mod deliveries;
+mod etag;
+mod events;
 mod flows;
 mod health;
 mod idempotency;
@@ -30,9 +34,10 @@ mod query;
 mod queues;
 mod schedules;
 mod schema;
+mod serve;
 mod workers;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,13 +49,14 @@ use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 use serde::Deserialize;
-use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use windlass::Client;
 
 use auth::AdminKey;
+use events::Feed;
 use health::Health;
 use problem::Problem;
 
@@ -58,6 +64,7 @@ pub use auth::NoAdminKey;
 pub use integrations::Doors;
 pub use limits::{InvalidRedisUrl, RateLimitOptions, RateLimits};
 pub use quarantine::Quarantine;
+pub use serve::serve;
 
 use crate::backups::Backups;
 use crate::records::Records;
@@ -77,6 +84,16 @@ pub struct ServerOptions {
     pub request_body_limit_bytes: usize,
     /// How long a request may take.
     pub request_timeout_ms: u64,
+    /// How long a client may take for the head of a request, and be idle between two.
+    pub header_timeout_ms: u64,
+    /// The most connections at once.
+    pub max_connections: usize,
+    /// The most requests at once.
+    pub max_concurrent_requests: usize,
+    /// How long to go on serving after readiness has said no.
+    pub drain_ms: u64,
+    /// Clients that are told of events.
+    pub events: EventOptions,
     /// Whose `X-Forwarded-For` is believed: addresses of proxies, or networks of them.
     #[serde(deserialize_with = "limits::networks")]
     pub trusted_proxies: Vec<IpNet>,
@@ -89,9 +106,30 @@ impl Default for ServerOptions {
             port: 0,
             request_body_limit_bytes: 8 * 1024 * 1024,
             request_timeout_ms: 15_000,
+            header_timeout_ms: 10_000,
+            max_connections: 20_000,
+            max_concurrent_requests: 512,
+            drain_ms: 0,
+            events: EventOptions {
+                max_clients: 10_000,
+                poll_ms: 500,
+                heartbeat_ms: 15_000,
+            },
             trusted_proxies: Vec::new(),
         }
     }
+}
+
+/// Clients that are told of events.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventOptions {
+    /// The most of them.
+    pub max_clients: usize,
+    /// How often the database is asked for what is new, while anyone listens.
+    pub poll_ms: u64,
+    /// How often they are told that it is there still, when nothing else is.
+    pub heartbeat_ms: u64,
 }
 
 /// Who may use the API.
@@ -113,7 +151,11 @@ pub struct ApiState {
     key: AdminKey,
     metrics: PrometheusHandle,
     health: Arc<Health>,
+    late_after: Duration,
     limits: Option<RateLimits>,
+    feed: Arc<Feed>,
+    places: Arc<Semaphore>,
+    stopping: CancellationToken,
     request_timeout: Duration,
     body_limit: usize,
 }
@@ -129,6 +171,10 @@ impl ApiState {
         Ok(Self {
             key: AdminKey::new(&security.admin_key)?,
             health: Arc::new(Health::new(client.clone(), LATE)),
+            late_after: LATE,
+            feed: feed(&client, server, CancellationToken::new()),
+            places: Arc::new(Semaphore::new(server.max_concurrent_requests)),
+            stopping: CancellationToken::new(),
             client,
             doors: None,
             quarantine: None,
@@ -146,7 +192,9 @@ impl ApiState {
     /// Tells schedules to be late when they are so far behind.
     #[must_use]
     pub fn with_late_after(mut self, late_after: Duration) -> Self {
-        self.health = Arc::new(Health::new(self.client.clone(), late_after));
+        let health = Health::new(self.client.clone(), late_after);
+        self.health = Arc::new(health.with(self.limits.clone()));
+        self.late_after = late_after;
         self
     }
 
@@ -173,11 +221,20 @@ impl ApiState {
         self
     }
 
+    /// Says no when asked for readiness, and ends streams of events, from the moment that this fires.
+    #[must_use]
+    pub fn until(mut self, stop: CancellationToken, server: &ServerOptions) -> Self {
+        self.feed = feed(&self.client, server, stop.clone());
+        self.stopping = stop;
+        self
+    }
+
     /// Limits how often whom may ask for what.
     #[must_use]
     pub fn with_rate_limits(mut self, limits: RateLimits) -> Self {
         self.limits = Some(limits);
-        self
+        let late_after = self.late_after;
+        self.with_late_after(late_after)
     }
 
     /// Also shows backups.
@@ -186,6 +243,18 @@ impl ApiState {
         self.backups = Some(backups);
         self
     }
+}
+
+fn feed(client: &Client, server: &ServerOptions, stop: CancellationToken) -> Arc<Feed> {
+    let options = &server.events;
+    let millis = Duration::from_millis;
+    Arc::new(Feed::new(
+        client.clone(),
+        options.max_clients,
+        millis(options.poll_ms),
+        millis(options.heartbeat_ms),
+        stop,
+    ))
 }
 
 /// Every route, ready to be served or to be called in a test.
@@ -201,6 +270,7 @@ pub fn app(state: ApiState) -> Router {
         .merge(workers::router())
         .merge(pauses::router())
         .merge(audit::router())
+        .merge(events::router())
         .merge(metrics::router())
         .merge(openapi::router());
     if let Some(records) = &state.records {
@@ -220,7 +290,9 @@ pub fn app(state: ApiState) -> Router {
         .merge(guarded_by_key(guarded, &state))
         .merge(open.route_layer(from_fn_with_state(state.clone(), limits::by_address)));
     let (routes, description) = routes.split_for_parts();
-    let routes = routes.merge(dashboard::router());
+    let dashboard = dashboard::router();
+    let routes =
+        routes.merge(dashboard.route_layer(from_fn_with_state(state.clone(), limits::by_address)));
 
     // The last layer is the outermost: a panic and a timeout are observed as any other answer.
     routes
@@ -228,8 +300,9 @@ pub fn app(state: ApiState) -> Router {
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(openapi::described_by(&description))
         .layer(DefaultBodyLimit::max(state.body_limit))
-        .layer(from_fn_with_state(state.clone(), observe::time_out))
+        .layer(from_fn_with_state(state.clone(), bounds::time_out))
         .layer(CatchPanicLayer::custom(observe::answer_panic))
+        .layer(from_fn_with_state(state.clone(), bounds::shed))
         .layer(from_fn(observe::observe))
         .with_state(state)
 }
@@ -243,8 +316,9 @@ pub fn probes(state: ApiState) -> Router {
         .split_for_parts();
     routes
         .fallback(no_such_route.layer(from_fn_with_state(state.clone(), limits::by_address)))
-        .layer(from_fn_with_state(state.clone(), observe::time_out))
+        .layer(from_fn_with_state(state.clone(), bounds::time_out))
         .layer(CatchPanicLayer::custom(observe::answer_panic))
+        .layer(from_fn_with_state(state.clone(), bounds::shed))
         .layer(from_fn(observe::observe))
         .with_state(state)
 }
@@ -252,6 +326,7 @@ pub fn probes(state: ApiState) -> Router {
 /// Lets nobody pass without the key, and nobody try too many. The last layer is the outermost.
 fn guarded_by_key(routes: OpenApiRouter<ApiState>, state: &ApiState) -> OpenApiRouter<ApiState> {
     routes
+        .route_layer(from_fn(etag::tag))
         .route_layer(from_fn_with_state(state.clone(), limits::by_identity))
         .route_layer(from_fn_with_state(state.clone(), auth::require_key))
         .route_layer(from_fn_with_state(state.clone(), limits::before_proof))
@@ -259,16 +334,4 @@ fn guarded_by_key(routes: OpenApiRouter<ApiState>, state: &ApiState) -> OpenApiR
 
 async fn no_such_route() -> Problem {
     Problem::no_such_route()
-}
-
-/// Serves until `shutdown`, then finishes what it has begun.
-pub async fn serve(
-    listener: TcpListener,
-    app: Router,
-    shutdown: CancellationToken,
-) -> std::io::Result<()> {
-    let app = app.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, app)
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await
 }

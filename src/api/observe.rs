@@ -3,14 +3,14 @@
 use std::any::Any;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::{Instrument, error_span};
 use uuid::Uuid;
 
-use super::{ApiState, Problem};
+use super::Problem;
 use crate::telemetry;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -60,17 +60,6 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
         }
     }
     response
-}
-
-/// Gives a request up that takes too long.
-pub(super) async fn time_out(
-    State(state): State<ApiState>,
-    request: Request,
-    next: Next,
-) -> Response {
-    tokio::time::timeout(state.request_timeout, next.run(request))
-        .await
-        .unwrap_or_else(|_| Problem::timed_out().into_response())
 }
 
 /// Answers for a handler that panicked.

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::limits::RateLimited;
 use super::schema::Guarded;
-use super::{ApiState, Problem};
+use super::{ApiState, Problem, contract};
 
 /// What is said of the whole.
 #[derive(utoipa::OpenApi)]
@@ -54,9 +54,9 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 
 /// Hands the finished description to its route.
 pub(super) fn described_by(document: &OpenApi) -> Extension<Document> {
-    let text = document
-        .to_json()
+    let document = serde_json::to_value(document)
         .expect("a description made of texts and maps with text keys is always JSON");
+    let text = contract::completed(document).to_string();
     Extension(Document(text.into()))
 }
 

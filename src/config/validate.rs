@@ -18,6 +18,24 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
             "server.request_timeout_ms",
             config.server.request_timeout_ms,
         ),
+        ("server.header_timeout_ms", config.server.header_timeout_ms),
+        (
+            "server.max_connections",
+            config.server.max_connections as u64,
+        ),
+        (
+            "server.max_concurrent_requests",
+            config.server.max_concurrent_requests as u64,
+        ),
+        (
+            "server.events.max_clients",
+            config.server.events.max_clients as u64,
+        ),
+        ("server.events.poll_ms", config.server.events.poll_ms),
+        (
+            "server.events.heartbeat_ms",
+            config.server.events.heartbeat_ms,
+        ),
         ("rate_limits.window_ms", config.rate_limits.window_ms),
         (
             "rate_limits.redis_timeout_ms",

@@ -15,7 +15,14 @@ pub const REQUESTS: &str = "http_requests_total";
 /// How long requests took, by method, route and status code, in seconds.
 pub const DURATION: &str = "http_request_duration_seconds";
 
+/// Requests that were refused because too many were under way, by route.
+pub const SHED: &str = "http_requests_shed_total";
+
 pub(super) fn describe() {
+    describe_counter!(
+        SHED,
+        "HTTP requests that were refused because too many were under way"
+    );
     describe_counter!(REQUESTS, "HTTP requests that were answered");
     describe_histogram!(DURATION, Unit::Seconds, "How long HTTP requests took");
 }
@@ -37,6 +44,12 @@ pub fn request_completed(method: &Method, route: &str, status: StatusCode, took:
     counter!(REQUESTS, "method" => method, "route" => route.clone(), "status_code" => code.clone())
         .increment(1);
     histogram!(DURATION, "method" => method, "route" => route, "status_code" => code).record(took);
+}
+
+/// A request was refused because too many are under way.
+pub fn shed(route: &str) {
+    warn!(route, "a request was refused: too many are under way");
+    counter!(SHED, "route" => route.to_owned()).increment(1);
 }
 
 /// A handler panicked; its message may hold anything and is not repeated here.

@@ -17,6 +17,7 @@ use windlass::model::Enqueued;
 use super::ApiState;
 
 pub(super) use enqueue::{NewJobRequest, answered, prepare};
+pub(super) use read::states;
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()

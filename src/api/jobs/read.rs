@@ -218,7 +218,7 @@ pub(super) async fn show(
     Ok(Json(JobDetail::new(job, shown, params.args)))
 }
 
-fn states(text: Option<&str>) -> Result<Vec<windlass::State>, Problem> {
+pub(in crate::api) fn states(text: Option<&str>) -> Result<Vec<windlass::State>, Problem> {
     let words = text.into_iter().flat_map(|text| text.split(','));
     words
         .map(|word| {

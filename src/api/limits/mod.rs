@@ -134,6 +134,16 @@ impl RateLimits {
     }
 }
 
+impl RateLimits {
+    /// Whether Redis answers; none if there is to be none.
+    pub(super) async fn redis_answers(&self) -> Option<bool> {
+        match &self.0.shared {
+            Some(shared) => Some(shared.answers().await),
+            None => None,
+        }
+    }
+}
+
 impl Inner {
     async fn charge(&self, buckets: &[Bucket]) -> Verdict {
         if let Some(shared) = &self.shared

@@ -71,6 +71,11 @@ impl Shared {
         })
     }
 
+    /// Whether Redis answers: charging nothing is asking no more than that.
+    pub(super) async fn answers(&self) -> bool {
+        self.run(&[], 1).await.is_some()
+    }
+
     /// Takes one charge back; `false` if Redis is away.
     pub(super) async fn refund(&self, bucket: &Bucket) -> bool {
         let done = self.run(std::slice::from_ref(bucket), -1).await;

@@ -89,6 +89,7 @@ pub(crate) async fn serve(
         &config.security,
         metrics,
     )?
+    .until(stop.clone(), &config.server)
     .with_rate_limits(compose::rate_limits(config)?)
     .with_late_after(Duration::from_millis(config.engine.schedules_late_ms))
     .with_doors(compose::doors(config, &parts.services))
@@ -102,9 +103,9 @@ pub(crate) async fn serve(
     tracing::info!(?role, address = %listener.local_addr()?, "listening");
     let mut tasks = JoinSet::new();
     {
-        let stop = stop.clone();
+        let (server, stop) = (config.server.clone(), stop.clone());
         tasks.spawn(async move {
-            api::serve(listener, app, stop)
+            api::serve(listener, app, &server, stop)
                 .await
                 .context("the API failed")
         });

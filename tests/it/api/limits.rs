@@ -72,7 +72,8 @@ async fn served(loopback_is_a_proxy: bool) -> (SocketAddr, tokio_util::sync::Dro
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    tokio::spawn(api::serve(listener, app, stop.clone()));
+    let serving = stop.clone();
+    tokio::spawn(async move { api::serve(listener, app, &server, serving).await });
     (address, stop.drop_guard())
 }
 

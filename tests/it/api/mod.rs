@@ -1,8 +1,10 @@
 //! The API, request by request through its router: no port, a real store.
 
 mod bad_input;
+mod bounds;
 mod control;
 mod dashboard;
+mod events;
 mod flows;
 mod jobs;
 mod limits;
@@ -174,17 +176,23 @@ impl Api {
         change: impl FnOnce(ApiState) -> ApiState,
     ) -> Self {
         let server = ServerOptions {
-            bind: [127, 0, 0, 1].into(),
-            port: 0,
             request_body_limit_bytes: 4 * 1024 * 1024,
             request_timeout_ms: u64::try_from(request_timeout.as_millis()).unwrap(),
             ..ServerOptions::default()
         };
+        Self::within(client, &server, change)
+    }
+
+    pub(crate) fn within(
+        client: Client,
+        server: &ServerOptions,
+        change: impl FnOnce(ApiState) -> ApiState,
+    ) -> Self {
         let security = SecurityOptions {
             admin_key: KEY.into(),
         };
         let metrics = telemetry::recorder().unwrap().handle();
-        let state = ApiState::new(client.clone(), &server, &security, metrics.clone()).unwrap();
+        let state = ApiState::new(client.clone(), server, &security, metrics.clone()).unwrap();
         // Opened when it is first used, which only tests do that bring their own.
         let records = Records::new(sqlite(std::path::Path::new("unused")));
         let state = state
@@ -232,6 +240,27 @@ impl Api {
             None => request.body(Body::empty()),
         };
         self.send(request.unwrap()).await
+    }
+
+    /// A request with the key whose answer need not end.
+    pub(crate) async fn open(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (StatusCode, HeaderMap, Body) {
+        let mut request = Request::builder().uri(path).header("x-admin-key", KEY);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let (parts, body) = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap()
+            .into_parts();
+        (parts.status, parts.headers, body)
     }
 
     /// Exactly this request.

@@ -166,7 +166,10 @@ async fn stopping_finishes_the_request_that_has_begun() {
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let app = Router::new().route("/", slow);
-    let server = tokio::spawn(api::serve(listener, app, stop.clone()));
+    let server = tokio::spawn({
+        let stop = stop.clone();
+        async move { api::serve(listener, app, &ServerOptions::default(), stop).await }
+    });
 
     let mut client = TcpStream::connect(address).await.unwrap();
     client

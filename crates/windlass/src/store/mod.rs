@@ -24,6 +24,7 @@ mod error;
 mod flows;
 mod governed;
 pub mod memory;
+mod news;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod schedules;
@@ -40,6 +41,7 @@ pub use control::{
 pub use error::Error;
 pub use flows::{FlowChanged, Flows, Started};
 pub use governed::{Governed, Granted};
+pub use news::{Finished, News, Since};
 pub use schedules::{Fire, Fired, Schedules};
 pub use schema::Schema;
 pub use wake::{Wake, WakeReceiver, Waker};
@@ -174,7 +176,7 @@ pub struct Migrated {
 
 /// The contract. See the [module documentation](self).
 #[async_trait]
-pub trait Store: Control + Flows + Governed + Schedules + Values {
+pub trait Store: Control + Flows + Governed + News + Schedules + Values {
     /// `memory`, `sqlite` or `postgres`.
     fn name(&self) -> &'static str;
 

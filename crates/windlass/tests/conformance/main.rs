@@ -27,6 +27,7 @@ mod heartbeat;
 mod idempotency;
 mod migrate;
 mod model;
+mod news;
 mod only_postgres;
 mod operate;
 mod ordering;
@@ -315,6 +316,10 @@ macro_rules! store_conformance {
                 a_value_is_rewritten_only_if_it_is_as_it_was,
                 a_running_job_keeps_its_lease,
                 what_has_finished_is_rewritten_where_it_lies,
+            }
+            news {
+                tells_what_finished_and_nothing_else,
+                pages_meet_each_job_once_in_the_order_they_finished,
             }
             checkpoints {
                 comes_with_every_later_claim,

@@ -39,6 +39,7 @@ mod enqueue;
 mod flows;
 mod governed;
 mod jobs;
+mod news;
 mod operate;
 mod processes;
 mod read;

@@ -55,6 +55,7 @@ mod listen;
 mod looking;
 mod looks;
 mod maintain;
+mod news;
 mod notify;
 mod operate;
 mod planner;

@@ -45,6 +45,7 @@ statements! {
     ENQUEUE_ORDERED = "enqueue_ordered";
     ENQUEUE_STEPS = "enqueue_steps";
     EXPIRED = "expired";
+    FINISHED_SINCE = "finished_since";
     FLOW = "flow";
     FLOW_EDGES = "flow_edges";
     FLOW_OF_STEP = "flow_of_step";

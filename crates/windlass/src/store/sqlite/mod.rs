@@ -40,6 +40,7 @@ mod governed;
 mod keys;
 mod leases;
 mod migrate;
+mod news;
 mod operate;
 mod outcomes;
 #[cfg(test)]
