@@ -290,7 +290,7 @@ pub(super) async fn before_proof(
     let charged = limits.of_attempts(limits.address(&request));
     let verdict = limits.charge(std::slice::from_ref(&charged)).await;
     if !verdict.passes {
-        return Asked::of(&request).refused(IdentityType::Address, &verdict);
+        return Asked::of(&request).refused(identity::ADDRESS, &verdict);
     }
     let trying = Trying(Arc::new(std::sync::Mutex::new(Some(Attempt {
         credential,
