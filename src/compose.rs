@@ -17,7 +17,7 @@ use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
 use windlass::{Client, Store};
 
-use crate::api::{Doors, Quarantine, RateLimits, ServerOptions};
+use crate::api::{Doors, NoAdminKey, PlatformAccess, Quarantine, RateLimits, ServerOptions};
 use crate::backups::Backups;
 use crate::backups::verify::Answer;
 use crate::config::{Config, DatabaseKind, DatabaseOptions};
@@ -246,6 +246,24 @@ pub fn doors(config: &Config, services: &Services) -> Doors {
 pub fn rate_limits(config: &Config) -> anyhow::Result<RateLimits> {
     let trusted = &config.server.trusted_proxies;
     RateLimits::new(&config.rate_limits, trusted, &config.redis.url).context("setting redis.url")
+}
+
+/// What knows callers by the platform's credentials.
+pub fn platform_access(config: &Config, services: &Services) -> PlatformAccess {
+    PlatformAccess::new(services.platform.clone(), &config.security.platform)
+}
+
+/// Refuses to go on where nobody could use the API: that is never what was meant, and what lets everybody
+/// in neither. To be called before anything listens.
+pub async fn somebody_may_enter(config: &Config, database: &Database) -> anyhow::Result<()> {
+    let set = !config.security.admin_key.expose_secret().is_empty();
+    if set
+        || database.records.has_access_keys().await?
+        || database.platform.has_admin_access().await?
+    {
+        return Ok(());
+    }
+    Err(NoAdminKey.into())
 }
 
 /// What looks after messages that could not become jobs.

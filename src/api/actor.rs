@@ -1,17 +1,14 @@
 //! Who acts: as the credential says, and not as the request claims.
 
-use std::convert::Infallible;
-
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use windlass::engine::Operator;
 
-use super::ApiState;
+use super::auth::Caller;
+use super::{ApiState, Problem};
 
 /// A name to go with the credential's, for people who share it.
 const HEADER: &str = "x-actor";
-/// Whoever holds the one key there is.
-pub(super) const ADMIN: &str = "admin";
 
 /// Whoever sent the request.
 #[derive(Debug)]
@@ -22,12 +19,18 @@ impl Actor {
     pub(super) fn operator(&self, state: &ApiState, reason: Option<&str>) -> Operator {
         state.client.operator(&self.0, reason)
     }
+
+    /// As the audit log has it.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Actor {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
         let given = parts
             .headers
             .get(HEADER)
@@ -39,8 +42,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Actor {
             .take(100)
             .collect();
         Ok(Self(match named.trim() {
-            "" => ADMIN.to_owned(),
-            named => format!("{ADMIN} ({named})"),
+            "" => caller.name,
+            named => format!("{} ({named})", caller.name),
         }))
     }
 }

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use windlass::Timestamp;
 use windlass::model::{AuditEntry, AuditFilter};
 
-use super::query::Params;
+use super::query::{Own, of_tenant};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 
@@ -67,6 +67,8 @@ struct AuditPage {
     next: Option<i64>,
 }
 
+of_tenant!(Query);
+
 /// The audit log, newest first.
 #[utoipa::path(
     get,
@@ -78,7 +80,7 @@ struct AuditPage {
 )]
 async fn list(
     State(state): State<ApiState>,
-    Params(query): Params<Query>,
+    Own(query): Own<Query>,
 ) -> Result<Json<AuditPage>, Problem> {
     let limit = query.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=LARGEST_PAGE).contains(&limit) {

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use windlass::{JobId, Timestamp};
 
 use super::actor::Actor;
-use super::query::{Params, Scope, UuidOfPath};
+use super::query::{Own, Scope, UuidOfPath, of_tenant};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 use crate::operations::webhooks::replay;
@@ -47,6 +47,8 @@ struct Query {
     /// Where the next page starts: `next` of the page before, unchanged.
     cursor: Option<Uuid>,
 }
+
+of_tenant!(Query);
 
 /// An attempt to tell an endpoint of an event.
 #[derive(Debug, Serialize, ToSchema)]
@@ -100,7 +102,7 @@ struct Replayed {
 async fn list(
     State(deliveries): State<Deliveries>,
     Path(webhook): Path<String>,
-    Params(query): Params<Query>,
+    Own(query): Own<Query>,
 ) -> Result<Json<DeliveryPage>, Problem> {
     let limit = query.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=LARGEST_PAGE).contains(&limit) {
@@ -136,7 +138,7 @@ async fn list(
 async fn again(
     State(deliveries): State<Deliveries>,
     UuidOfPath(id): UuidOfPath,
-    Params(scope): Params<Scope>,
+    Own(scope): Own<Scope>,
     actor: Actor,
 ) -> Result<(StatusCode, Json<Replayed>), Problem> {
     let Deliveries { state, records } = &deliveries;

@@ -84,9 +84,19 @@ impl Once {
     }
 
     /// For a flow, whose id the key is: to start one id twice starts one flow, for as long as it is kept.
-    pub(super) fn flow(&self) -> Result<FlowId, Problem> {
+    ///
+    /// What a tenant chooses is within what is the tenant's: its time stays, and the rest is drawn from
+    /// both, so that nobody learns by trying of which ids others have flows.
+    pub(super) fn flow(&self, tenant: Option<&str>) -> Result<FlowId, Problem> {
         let id: Option<FlowId> = self.key.parse().ok();
         id.filter(|id| id.as_uuid().get_version_num() == 7)
+            .map(|id| match tenant {
+                None => id,
+                Some(tenant) => {
+                    let drawn = Sha256::digest(format!("flow\0{tenant}\0{id}"));
+                    FlowId::from_uuid(redrawn(id.as_uuid(), &drawn))
+                }
+            })
             .ok_or_else(|| {
                 Problem::invalid_parameter(
                     HEADER,
@@ -99,10 +109,7 @@ impl Once {
     /// whether the flow was made by the same request.
     pub(super) fn marked(&self, id: JobId) -> JobId {
         let digest = Sha256::digest(format!("{}\0{}", self.key, self.digest));
-        let mut bytes = id.as_uuid().into_bytes();
-        bytes[8..].copy_from_slice(&digest[..8]);
-        bytes[8] = 0x80 | (bytes[8] & 0x3f);
-        JobId::from_uuid(uuid::Uuid::from_bytes(bytes))
+        JobId::from_uuid(redrawn(id.as_uuid(), &digest))
     }
 
     /// For one job of many.
@@ -113,4 +120,12 @@ impl Once {
             window: WINDOW,
         }
     }
+}
+
+/// The same id with another random part.
+fn redrawn(id: uuid::Uuid, random: &[u8]) -> uuid::Uuid {
+    let mut bytes = id.into_bytes();
+    bytes[8..].copy_from_slice(&random[..8]);
+    bytes[8] = 0x80 | (bytes[8] & 0x3f);
+    uuid::Uuid::from_bytes(bytes)
 }

@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use windlass::Json;
 
+use super::auth::Caller;
 use super::body::Body;
 use super::idempotency::{IdempotencyKey, Once};
 use super::jobs::{EnqueuedJob, answered};
@@ -87,9 +88,11 @@ struct Envelope {
 async fn create(
     State(state): State<ApiState>,
     Extension(context): Extension<RequestContext>,
+    caller: Caller,
     key: IdempotencyKey,
     Body(mut request): Body<NewMessage>,
 ) -> Result<Response, Problem> {
+    caller.within(Some(request.tenant_id.clone()))?;
     let once = key.of("/v1/messages", &request)?;
     request.message = unwrapped(request.message)?;
     let (size, limit) = (

@@ -55,12 +55,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use windlass::Client;
 
-use auth::AdminKey;
+use auth::{AdminKey, Credentials};
 use events::Feed;
 use health::Health;
 use problem::Problem;
 
-pub use auth::NoAdminKey;
+pub use auth::{NoAdminKey, PlatformAccess, PlatformAccessOptions};
 pub use integrations::Doors;
 pub use limits::{InvalidRedisUrl, RateLimitOptions, RateLimits};
 pub use quarantine::Quarantine;
@@ -138,6 +138,8 @@ pub struct EventOptions {
 pub struct SecurityOptions {
     /// What `x-admin-key` must carry; empty if it was not set.
     pub admin_key: SecretString,
+    /// What the platform's credentials are checked with.
+    pub platform: PlatformAccessOptions,
 }
 
 /// What every handler works with. Cheap to clone.
@@ -148,7 +150,7 @@ pub struct ApiState {
     quarantine: Option<Quarantine>,
     records: Option<Records>,
     backups: Option<Backups>,
-    key: AdminKey,
+    credentials: Credentials,
     metrics: PrometheusHandle,
     health: Arc<Health>,
     late_after: Duration,
@@ -168,8 +170,32 @@ impl ApiState {
         security: &SecurityOptions,
         metrics: PrometheusHandle,
     ) -> Result<Self, NoAdminKey> {
-        Ok(Self {
-            key: AdminKey::new(&security.admin_key)?,
+        let key = AdminKey::new(&security.admin_key)?;
+        Ok(Self::behind(
+            Credentials::new(Some(key)),
+            client,
+            server,
+            metrics,
+        ))
+    }
+
+    /// For an installation whose callers all have credentials of their own: there must be some.
+    pub fn without_admin_key(
+        client: Client,
+        server: &ServerOptions,
+        metrics: PrometheusHandle,
+    ) -> Self {
+        Self::behind(Credentials::new(None), client, server, metrics)
+    }
+
+    fn behind(
+        credentials: Credentials,
+        client: Client,
+        server: &ServerOptions,
+        metrics: PrometheusHandle,
+    ) -> Self {
+        Self {
+            credentials,
             health: Arc::new(Health::new(client.clone(), LATE)),
             late_after: LATE,
             feed: feed(&client, server, CancellationToken::new()),
@@ -184,7 +210,14 @@ impl ApiState {
             limits: None,
             request_timeout: Duration::from_millis(server.request_timeout_ms),
             body_limit: server.request_body_limit_bytes,
-        })
+        }
+    }
+
+    /// Also lets those in who hold a credential of the platform.
+    #[must_use]
+    pub fn with_platform_access(mut self, platform: PlatformAccess) -> Self {
+        self.credentials.set_platform(platform);
+        self
     }
 }
 
@@ -217,6 +250,7 @@ impl ApiState {
     /// Also shows the product's own records, and what operators decide on them.
     #[must_use]
     pub fn with_records(mut self, records: Records) -> Self {
+        self.credentials.set_records(records.clone());
         self.records = Some(records);
         self
     }
@@ -259,7 +293,7 @@ fn feed(client: &Client, server: &ServerOptions, stop: CancellationToken) -> Arc
 
 /// Every route, ready to be served or to be called in a test.
 pub fn app(state: ApiState) -> Router {
-    let mut guarded = OpenApiRouter::new()
+    let mut closed = OpenApiRouter::new()
         .merge(jobs::router())
         .merge(flows::router())
         .merge(messages::router())
@@ -272,27 +306,30 @@ pub fn app(state: ApiState) -> Router {
         .merge(audit::router())
         .merge(events::router())
         .merge(metrics::router())
+        .merge(auth::router())
         .merge(openapi::router());
     if let Some(records) = &state.records {
-        guarded = guarded
+        closed = closed
             .merge(outbox::router(state.clone(), records.clone()))
             .merge(deliveries::router(state.clone(), records.clone()));
     }
     if let Some(backups) = &state.backups {
-        guarded = guarded.merge(backups::router(state.clone(), backups.clone()));
+        closed = closed.merge(backups::router(state.clone(), backups.clone()));
     }
-    let mut open = health::router();
+    let mut open = health::router().merge(auth::doors());
     if let Some(doors) = &state.doors {
         let webhooks = integrations::router(state.client.clone(), doors.clone());
         open = open.merge(webhooks);
     }
+    let by_address = from_fn_with_state(state.clone(), limits::by_address);
     let routes = OpenApiRouter::with_openapi(openapi::base())
-        .merge(guarded_by_key(guarded, &state))
-        .merge(open.route_layer(from_fn_with_state(state.clone(), limits::by_address)));
-    let (routes, description) = routes.split_for_parts();
-    let dashboard = dashboard::router();
-    let routes =
-        routes.merge(dashboard.route_layer(from_fn_with_state(state.clone(), limits::by_address)));
+        .merge(guarded(closed, &state))
+        .merge(open.route_layer(by_address.clone()));
+    let (routes, mut description) = routes.split_for_parts();
+    auth::describe(&mut description);
+    let routes = routes
+        .merge(auth::login().route_layer(by_address.clone()))
+        .merge(dashboard::router().route_layer(by_address));
 
     // The last layer is the outermost: a panic and a timeout are observed as any other answer.
     routes
@@ -311,7 +348,7 @@ pub fn app(state: ApiState) -> Router {
 pub fn probes(state: ApiState) -> Router {
     let open = health::router();
     let (routes, _) = OpenApiRouter::new()
-        .merge(guarded_by_key(metrics::router(), &state))
+        .merge(guarded(metrics::router(), &state))
         .merge(open.route_layer(from_fn_with_state(state.clone(), limits::by_address)))
         .split_for_parts();
     routes
@@ -323,12 +360,13 @@ pub fn probes(state: ApiState) -> Router {
         .with_state(state)
 }
 
-/// Lets nobody pass without the key, and nobody try too many. The last layer is the outermost.
-fn guarded_by_key(routes: OpenApiRouter<ApiState>, state: &ApiState) -> OpenApiRouter<ApiState> {
+/// Lets nobody pass who may not, and nobody try too many keys. The last layer is the outermost.
+fn guarded(routes: OpenApiRouter<ApiState>, state: &ApiState) -> OpenApiRouter<ApiState> {
     routes
         .route_layer(from_fn(etag::tag))
+        .route_layer(from_fn(auth::allow))
         .route_layer(from_fn_with_state(state.clone(), limits::by_identity))
-        .route_layer(from_fn_with_state(state.clone(), auth::require_key))
+        .route_layer(from_fn_with_state(state.clone(), auth::recognise))
         .route_layer(from_fn_with_state(state.clone(), limits::before_proof))
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use windlass::{JobId, Timestamp};
 
 use super::actor::Actor;
-use super::query::{Params, Scope, UuidOfPath};
+use super::query::{Own, Scope, UuidOfPath, of_tenant};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 use crate::operations::OperationError;
@@ -66,6 +66,8 @@ struct Known {
     reason: Option<String>,
 }
 
+of_tenant!(Query, Known);
+
 /// A part of a message on its way to its channel. Not what it says: that is the platform's.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OutboxPart)]
@@ -118,7 +120,7 @@ struct OutboxPage {
 )]
 async fn list(
     State(outbox): State<Outbox>,
-    Params(query): Params<Query>,
+    Own(query): Own<Query>,
 ) -> Result<Json<OutboxPage>, Problem> {
     let limit = query.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=LARGEST_PAGE).contains(&limit) {
@@ -160,7 +162,7 @@ async fn list(
 async fn resend(
     State(outbox): State<Outbox>,
     UuidOfPath(id): UuidOfPath,
-    Params(scope): Params<Scope>,
+    Own(scope): Own<Scope>,
     actor: Actor,
 ) -> Result<Json<PartView>, Problem> {
     let operator = actor.operator(&outbox.state, scope.reason.as_deref());
@@ -191,7 +193,7 @@ async fn resend(
 async fn mark_sent(
     State(outbox): State<Outbox>,
     UuidOfPath(id): UuidOfPath,
-    Params(known): Params<Known>,
+    Own(known): Own<Known>,
     actor: Actor,
 ) -> Result<Json<PartView>, Problem> {
     let operator = actor.operator(&outbox.state, known.reason.as_deref());

@@ -8,6 +8,7 @@ use utoipa::IntoParams;
 use windlass::{JobId, Timestamp};
 
 use super::Problem;
+use super::auth::Caller;
 use super::body::{field, remedy};
 
 /// The query as `T`.
@@ -30,6 +31,44 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
         Ok(Self(query.0))
     }
 }
+
+/// A query that may name a tenant.
+pub(super) trait OfTenant {
+    /// The tenant that it names.
+    fn tenant(&mut self) -> &mut Option<String>;
+}
+
+/// The query as `T`, kept to what the caller may see: the tenant that it names is the caller's own for
+/// everyone who sees one tenant only.
+#[derive(Debug)]
+pub(super) struct Own<T>(pub(super) T);
+
+impl<T: DeserializeOwned + OfTenant, S: Send + Sync> FromRequestParts<S> for Own<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        let Params(mut query) = Params::<T>::from_request_parts(parts, state).await?;
+        let tenant = query.tenant();
+        *tenant = caller.within(tenant.take())?;
+        Ok(Self(query))
+    }
+}
+
+/// The same for each of them.
+macro_rules! of_tenant {
+    ($($query:ty),+) => {
+        $(impl crate::api::query::OfTenant for $query {
+            fn tenant(&mut self) -> &mut Option<String> {
+                &mut self.tenant
+            }
+        })+
+    };
+}
+
+pub(super) use of_tenant;
+
+of_tenant!(Scope);
 
 /// The job that the path names.
 #[derive(Debug)]

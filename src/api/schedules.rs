@@ -13,13 +13,12 @@ use windlass::model::{CatchUp, Cron, Overlap, ScheduleRecord, Skip, TickOutcome,
 use windlass::store::Fired;
 use windlass::{JobId, Timestamp};
 
+use super::actor::Actor;
 use super::body::Body;
 use super::query::{Params, TickPage};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 
-/// Who did it, as the audit log has it: whoever holds the key.
-const ACTOR: &str = "admin";
 /// Fire times that are told ahead.
 const NEXT: usize = 5;
 /// Ticks that are told of each schedule.
@@ -324,11 +323,12 @@ async fn preview(
 async fn pause(
     State(state): State<ApiState>,
     Path(name): Path<String>,
+    actor: Actor,
     Body(request): Body<PauseRequest>,
 ) -> Result<Json<ScheduleView>, Problem> {
     state
         .client
-        .pause_schedule(&name, by(Some(&request.note)))
+        .pause_schedule(&name, by(&actor, Some(&request.note)))
         .await?;
     Ok(Json(standing(&state, &name).await?))
 }
@@ -351,11 +351,12 @@ async fn pause(
 async fn resume(
     State(state): State<ApiState>,
     Path(name): Path<String>,
+    actor: Actor,
     Body(request): Body<Reason>,
 ) -> Result<Json<ScheduleView>, Problem> {
     state
         .client
-        .resume_schedule(&name, by(request.reason.as_deref()))
+        .resume_schedule(&name, by(&actor, request.reason.as_deref()))
         .await?;
     Ok(Json(standing(&state, &name).await?))
 }
@@ -378,11 +379,12 @@ async fn resume(
 async fn run(
     State(state): State<ApiState>,
     Path(name): Path<String>,
+    actor: Actor,
     Body(request): Body<Reason>,
 ) -> Result<Response, Problem> {
     let fired = state
         .client
-        .run_schedule(&name, by(request.reason.as_deref()))
+        .run_schedule(&name, by(&actor, request.reason.as_deref()))
         .await?;
     match fired {
         Fired::Fired(job_id) => {
@@ -416,6 +418,7 @@ async fn run(
 async fn backfill(
     State(state): State<ApiState>,
     Path(name): Path<String>,
+    actor: Actor,
     Body(request): Body<BackfillRequest>,
 ) -> Result<Json<BackfillReport>, Problem> {
     let record = state.client.schedule(&name).await?;
@@ -427,7 +430,7 @@ async fn backfill(
     let plan = if request.preview {
         state.client.preview_backfill(&name, range).await?
     } else {
-        let by = by(request.reason.as_deref());
+        let by = by(&actor, request.reason.as_deref());
         state.client.backfill(&name, range, by).await?
     };
     Ok(Json(BackfillReport {
@@ -437,9 +440,9 @@ async fn backfill(
     }))
 }
 
-const fn by(reason: Option<&str>) -> By<'_> {
+fn by<'a>(actor: &'a Actor, reason: Option<&'a str>) -> By<'a> {
     By {
-        actor: ACTOR,
+        actor: actor.as_str(),
         reason,
     }
 }

@@ -76,7 +76,8 @@ impl IntoResponses for Guarded {
         let mut all = Limited::responses();
         all.extend(problems(&[
             ("400", "A parameter or header is not valid"),
-            ("401", "The key is missing or wrong"),
+            ("401", "The credential is missing or wrong"),
+            ("403", "The credential's role or tenant does not allow it"),
             ("500", "A defect of this program"),
             (
                 "503",

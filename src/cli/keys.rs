@@ -1,127 +1,209 @@
-use clap::Subcommand;
+//! The API's own keys: who may use it besides `security.admin_key` and the platform's credentials.
+
+use std::time::Duration;
+
+use clap::{Subcommand, value_parser};
 use serde::Serialize;
-use windlass::Client;
-use windlass::engine::KeyWalk;
+use uuid::Uuid;
 use windlass::model::Audit;
+use windlass::{Client, Timestamp};
 
 use super::printer::table;
-use super::{Exit, Failure, Printer};
+use super::{Exit, Failure, Printer, actor};
+use crate::records::{AccessKey, NewAccessKey, Records, Role};
+
+/// The longest name.
+const LONGEST: usize = 100;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Count what is sealed with which key
-    Status {
-        /// Leave out finished jobs
+    /// Make a key and show it, once
+    Create {
+        /// What to call it, such as who has it
+        name: String,
+        /// What its bearer may do: viewer, operator or admin
+        #[arg(long, value_parser = role)]
+        role: Role,
+        /// Let its bearer see this tenant only
         #[arg(long)]
-        unfinished: bool,
-        /// Stop after about so many jobs
-        #[arg(long, default_value_t = 1_000_000, value_name = "JOBS")]
-        most: u64,
+        tenant: Option<String>,
+        /// How many days it is good; without end if left out
+        #[arg(long, value_name = "DAYS", value_parser = value_parser!(u32).range(1..=3650))]
+        days: Option<u32>,
     },
-    /// Seal with the newest key what is sealed with another, while everything runs
-    Reseal {
-        /// Leave out finished jobs
+    /// List all keys, without the keys themselves
+    List,
+    /// End a key for good, by its name or id, and the sessions it has opened
+    Revoke {
+        /// Which
+        key: String,
+        /// Why, for the audit log
         #[arg(long)]
-        unfinished: bool,
+        reason: Option<String>,
     },
 }
 
 #[derive(Serialize)]
-struct Answer {
-    /// The newest first, then those that are missing here.
-    keys: Vec<Line>,
-    looked: u64,
-    resealed: u64,
-    missed: u64,
-    broken: u64,
-    done: bool,
+struct Made {
+    id: Uuid,
+    key: String,
 }
 
 #[derive(Serialize)]
 struct Line {
-    key: String,
-    role: &'static str,
-    values: u64,
+    id: Uuid,
+    name: String,
+    role: Role,
+    tenant_id: Option<String>,
+    created_by: String,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct Revoked {
+    id: Uuid,
 }
 
 pub(super) async fn run(
+    records: &Records,
     client: &Client,
     command: Command,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     match command {
-        Command::Status { unfinished, most } => {
-            let mut walk = KeyWalk::new(!unfinished);
-            while !walk.done && walk.looked < most {
-                client.count_keys(&mut walk).await?;
-            }
-            told(client, &walk, printer)
+        Command::Create {
+            name,
+            role,
+            tenant,
+            days,
+        } => {
+            let by = actor::name();
+            let new = NewAccessKey {
+                name: &name,
+                role,
+                tenant: tenant.as_deref(),
+                expires_in: days.map(|days| Duration::from_hours(u64::from(days) * 24)),
+                by: &by,
+            };
+            create(records, client, &new, printer).await
         }
-        Command::Reseal { unfinished } => reseal(client, !unfinished, printer).await,
+        Command::List => list(records, printer).await,
+        Command::Revoke { key, reason } => revoke(records, client, &key, reason, printer).await,
     }
 }
 
-async fn reseal(client: &Client, finished: bool, printer: &mut Printer) -> Result<(), Failure> {
-    let Some(newest) = client.keys().ids().next() else {
-        let message =
-            "there is no key to seal with; set sealing.keys (METACHAT_JOBS__SEALING__KEYS)";
+async fn create(
+    records: &Records,
+    client: &Client,
+    new: &NewAccessKey<'_>,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
+    if new.name.is_empty() || new.name.len() > LONGEST || !new.name.chars().all(plain) {
+        let message = format!("a name is 1 to {LONGEST} letters, digits and - _ . @");
         return Err(Failure::usage(message));
-    };
-    let audit = Audit::new("jobctl", "keys.reseal", format!("key/{newest}"));
-    client.store().record_audit(&audit, None).await?;
-    let mut walk = KeyWalk::new(finished);
-    while !walk.done {
-        client.reseal(&mut walk).await?;
-        printer.talk(&format!(
-            "{} jobs, {} values resealed",
-            walk.looked, walk.resealed
+    }
+    if new.tenant.is_some_and(str::is_empty) {
+        return Err(Failure::usage(
+            "--tenant is empty; name one, or leave it out",
         ));
     }
-    let unread = walk.broken > 0 || walk.missed > 0;
-    told(client, &walk, printer)?;
-    if unread {
-        printer.talk("some changed meanwhile or do not open: run it again");
-        return Err(Failure::told(Exit::Failed));
+    if new.tenant.is_some() && new.role == Role::Admin {
+        let message = "an admin changes how the installation works, which is no one tenant's; give the \
+                       key the role operator";
+        return Err(Failure::usage(message));
     }
+    let Some((id, secret)) = records.create_access_key(new).await? else {
+        let message = format!("there is a key {} already; revoke it first", new.name);
+        return Err(Failure::new(Exit::Failed, message));
+    };
+    let audit = Audit {
+        tenant_id: new.tenant.map(str::to_owned),
+        ..Audit::new(new.by, "key.create", format!("key/{}", new.name))
+    };
+    client.store().record_audit(&audit, None).await?;
+    let made = Made {
+        id,
+        key: secret.expose().to_owned(),
+    };
+    printer.data(&made, |made| format!("{}\n", made.key))?;
+    printer.talk("this is the only time that it is shown: only its digest is stored");
     Ok(())
 }
 
-fn told(client: &Client, walk: &KeyWalk, printer: &mut Printer) -> Result<(), Failure> {
-    let count = |key: &str| walk.keys.get(key).copied().unwrap_or_default();
-    let here = client.keys().ids().enumerate().map(|(place, key)| Line {
-        key: key.to_owned(),
-        role: if place == 0 { "seals" } else { "opens" },
-        values: count(key),
-    });
-    let mut keys: Vec<Line> = here.collect();
-    for (key, values) in &walk.keys {
-        if keys.iter().all(|line| line.key != *key) {
-            keys.push(Line {
-                key: key.clone(),
-                role: "missing here",
-                values: *values,
-            });
+async fn list(records: &Records, printer: &mut Printer) -> Result<(), Failure> {
+    let keys = records.access_keys().await?;
+    let lines: Vec<Line> = keys.into_iter().map(Line::from).collect();
+    printer.data(&lines, |lines| {
+        let row = |line: &Line| {
+            let time = |at: Option<Timestamp>| at.map_or("-".to_owned(), |at| at.to_string());
+            [
+                line.id.to_string(),
+                line.name.clone(),
+                line.role.to_string(),
+                line.tenant_id.clone().unwrap_or_else(|| "all".to_owned()),
+                time(line.expires_at),
+                time(line.last_used_at),
+                time(line.revoked_at),
+            ]
+        };
+        let head = [
+            "ID",
+            "NAME",
+            "ROLE",
+            "TENANT",
+            "EXPIRES",
+            "LAST USED",
+            "REVOKED",
+        ];
+        table(head, &lines.iter().map(row).collect::<Vec<_>>())
+    })?;
+    Ok(())
+}
+
+async fn revoke(
+    records: &Records,
+    client: &Client,
+    key: &str,
+    reason: Option<String>,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
+    let Some(id) = records.revoke_access_key(key).await? else {
+        let message = format!("no key {key}, or it was revoked before: `jobctl keys list`");
+        return Err(Failure::new(Exit::NotFound, message));
+    };
+    let audit = Audit {
+        reason,
+        ..Audit::new(actor::name(), "key.revoke", format!("key/{key}"))
+    };
+    client.store().record_audit(&audit, None).await?;
+    printer.data(&Revoked { id }, |revoked| {
+        format!("{} is revoked\n", revoked.id)
+    })?;
+    printer.talk("processes that have just seen it take it for good for some seconds more");
+    Ok(())
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    text.parse()
+        .map_err(|e: crate::records::UnknownRole| e.to_string())
+}
+
+impl From<AccessKey> for Line {
+    fn from(key: AccessKey) -> Self {
+        Self {
+            id: key.id,
+            name: key.name,
+            role: key.role,
+            tenant_id: key.tenant,
+            created_by: key.created_by,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
+            revoked_at: key.revoked_at,
         }
     }
-    let answer = Answer {
-        keys,
-        looked: walk.looked,
-        resealed: walk.resealed,
-        missed: walk.missed,
-        broken: walk.broken,
-        done: walk.done,
-    };
-    printer.data(&answer, |answer| {
-        let plus = if answer.done { "" } else { "+" };
-        let row = |line: &Line| {
-            let values = format!("{}{plus}", line.values);
-            [line.key.clone(), line.role.to_owned(), values]
-        };
-        let rows: Vec<_> = answer.keys.iter().map(row).collect();
-        table(["KEY", "ROLE", "VALUES"], &rows)
-    })?;
-    if !answer.done {
-        printer.talk("a number with + is at least that: counting stopped at --most");
-    }
-    Ok(())
 }

@@ -31,6 +31,7 @@ mod requeue;
 mod rerun;
 mod restore;
 mod schedules;
+mod sealing;
 mod show;
 mod signal;
 mod slots;
@@ -134,9 +135,12 @@ pub enum Command {
     Workers,
     /// Show which tables want a vacuum, and which indexes are to be made anew
     Tables(tables::Args),
-    /// Count what is sealed with which key, and retire a key
+    /// Make, list and revoke keys of the API
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Count what is sealed with which key, and retire a key
+    #[command(subcommand)]
+    Sealing(sealing::Command),
     /// Decide on messages that may have been sent, or not
     #[command(subcommand)]
     Outbox(outbox::Command),
@@ -214,7 +218,8 @@ async fn dispatch(
         Command::Audit(args) => audit::run(&client, args, printer).await,
         Command::Policy(action) => policy::run(&client, action, printer).await,
         Command::Queues => queues::run(&client, printer).await,
-        Command::Keys(command) => keys::run(&client, command, printer).await,
+        Command::Keys(command) => keys::run(&database.records, &client, command, printer).await,
+        Command::Sealing(command) => sealing::run(&client, command, printer).await,
         Command::Flows(command) => flows::run(&client, command, printer).await,
         Command::Quarantine(command) => quarantine::run(&database, &client, command, printer).await,
         Command::Rabbitmq(command) => {

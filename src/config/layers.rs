@@ -14,6 +14,10 @@ const FILE_VARIABLE: &str = "METACHAT_JOBS_CONFIG";
 
 /// The names the platform has used for years, and the keys they mean.
 const PLATFORM_NAMES: &[(&str, &str)] = &[
+    ("ADMIN_JWT_AUDIENCE", "security.platform.admin_jwt_audience"),
+    ("ADMIN_JWT_ISSUER", "security.platform.admin_jwt_issuer"),
+    ("ADMIN_JWT_SECRET", "security.platform.jwt_secret"),
+    ("ADMIN_KEY_PEPPER", "security.platform.admin_key_pepper"),
     ("DATABASE_URL", "database.url"),
     ("LOG_LEVEL", "log.level"),
     ("ENABLE_CONFIDENCE_ESCALATION", "messages.escalation"),

@@ -16,10 +16,11 @@ pub struct Setting {
 }
 
 /// How the names of secrets end.
-const SECRETS: [&str; 7] = [
+const SECRETS: [&str; 8] = [
     "key",
     "keys",
     "password",
+    "pepper",
     "ping_url",
     "secret",
     "token",

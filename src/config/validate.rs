@@ -101,6 +101,7 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         ),
     ])?;
     admin_key(config)?;
+    jwt_secret(config)?;
     database_url(config)?;
     at_most_a_minute(&[
         (
@@ -166,6 +167,19 @@ fn admin_key(config: &Config) -> Result<(), Error> {
          `openssl rand -hex 32`"
     );
     Err(Error::invalid("security.admin_key", problem))
+}
+
+/// A short one can be found by trying, and whoever has it makes tokens for anyone.
+fn jwt_secret(config: &Config) -> Result<(), Error> {
+    let secret = config.security.platform.jwt_secret.expose_secret();
+    if secret.is_empty() || secret.len() >= SHORTEST_KEY {
+        return Ok(());
+    }
+    let problem = format!(
+        "has fewer than {SHORTEST_KEY} characters; give the platform and this program a longer one \
+         (ADMIN_JWT_SECRET)"
+    );
+    Err(Error::invalid("security.platform.jwt_secret", problem))
 }
 
 fn database_url(config: &Config) -> Result<(), Error> {

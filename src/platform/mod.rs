@@ -5,6 +5,7 @@
 //! join the caller's transaction, so that what a job did and that it did it become durable together;
 //! every write may be repeated and happens once. Nothing here is decided: jobs decide.
 
+mod access;
 mod analytics;
 mod conversations;
 mod documents;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 use windlass::db::{Db, Tx};
 
+pub use access::{Holder, TenantUserRole};
 pub use analytics::{DailyFigures, Days, KnownTenant, MetricCursor, Pruned};
 pub use conversations::{
     Conversation, ConversationStatus, Direction, Message, NewConversation, NewMessage, Recorded,

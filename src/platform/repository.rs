@@ -5,6 +5,7 @@ use serde_json::Value;
 use windlass::Timestamp;
 use windlass::db::Tx;
 
+use super::access::Access;
 use super::analytics::Analytics;
 use super::conversations::{Message, NewConversation};
 use super::documents::{NewChunkRow, NewDocumentRow};
@@ -29,7 +30,7 @@ use super::{ChannelType, Error};
 /// missing is [`Error::NotFound`], unless it returns whether it found it.
 #[async_trait]
 pub(super) trait Repository:
-    Analytics + Intake + Outbound + Retention + Tables + Upkeep + fmt::Debug + Send + Sync
+    Access + Analytics + Intake + Outbound + Retention + Tables + Upkeep + fmt::Debug + Send + Sync
 {
     async fn prepare(&self, keep: bool) -> Result<Prepared, Error>;
     async fn enter(&self, tx: &mut Tx, tenant: &str) -> Result<(), Error>;

@@ -15,6 +15,26 @@ pub(super) struct TenantRow {
 }
 
 #[derive(sqlx::FromRow)]
+pub(super) struct ApiKeyRow {
+    pub(super) id: String,
+    /// `admin` or `tenant`.
+    pub(super) holder: String,
+    pub(super) owner: String,
+    /// Of an admin.
+    pub(super) role: Option<String>,
+    pub(super) hash: String,
+    pub(super) salt: String,
+}
+
+#[derive(sqlx::FromRow)]
+pub(super) struct AdminKeyRow {
+    pub(super) id: String,
+    /// Salt and hash, with a colon between.
+    pub(super) hashed_secret: String,
+    pub(super) metadata: Option<Json<Value>>,
+}
+
+#[derive(sqlx::FromRow)]
 pub(super) struct RuntimeRow {
     pub(super) id: String,
     pub(super) enabled: bool,

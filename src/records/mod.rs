@@ -4,22 +4,30 @@
 //! `jobs`, so that an existing platform's own schema is left as it is; on SQLite in the same file.
 //! Writes join the caller's transaction where the caller has one.
 
+mod access_keys;
 mod deliveries;
 mod embeddings;
 mod error;
 mod outbox;
 mod postgres;
 mod quarantine;
+mod role;
+mod secret;
+mod sessions;
 mod sqlite;
 
 use windlass::Timestamp;
 use windlass::db::Db;
 
+pub use access_keys::{AccessKey, NewAccessKey};
 pub use deliveries::{Delivery, NewDelivery};
 pub use embeddings::{ContentHash, EmbeddingsOf};
 pub use error::Error;
 pub use outbox::{NewOutgoing, OutboxFilter, Outgoing, SendState, Sent, UnknownSendState};
 pub use quarantine::{NewQuarantined, NoPlace, QuarantineFilter, QuarantinePlace, Quarantined};
+pub use role::{Role, UnknownRole};
+pub use secret::{Digest, Secret};
+pub use sessions::{Link, NewSession, Session};
 
 /// The product's own tables in one database. Clones share it.
 #[derive(Debug, Clone)]

@@ -85,6 +85,63 @@ impl Drop for Running {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demos_link_signs_in_once_and_is_told_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (said, complaints) = (folder.path().join("out"), folder.path().join("err"));
+    let child = program(folder.path())
+        .args(["demo", "--dir", ".", "--set", "log.level=debug"])
+        .stdout(std::fs::File::create(&said).unwrap())
+        .stderr(std::fs::File::create(&complaints).unwrap())
+        .spawn()
+        .unwrap();
+    let running = Running(child);
+    let mut pulse = tokio::time::interval(Duration::from_millis(10));
+    let printed = async {
+        loop {
+            pulse.tick().await;
+            let text = std::fs::read_to_string(&said).unwrap_or_default();
+            let found = text.lines().find(|line| line.contains("/login?token="));
+            if let (Some(link), true) = (found, text.contains("until Ctrl-C")) {
+                return link.trim().to_owned();
+            }
+        }
+    };
+    let link = tokio::time::timeout(PATIENCE, printed).await.unwrap();
+    assert!(link.starts_with("http://127.0.0.1:"), "{link}");
+
+    drop(client());
+    let browser = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let first = browser.get(&link).send().await.unwrap();
+    assert_eq!(first.status(), 303);
+    let cookie = first.headers()["set-cookie"].to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap();
+    let (origin, token) = link.split_once("/login?token=").unwrap();
+    let who = browser
+        .get(format!("{origin}/v1/session"))
+        .header("cookie", cookie);
+    let who: Value = who.send().await.unwrap().json().await.unwrap();
+    assert_eq!(
+        (&who["name"], &who["role"]),
+        (&json!("demo"), &json!("admin"))
+    );
+    assert_eq!(browser.get(&link).send().await.unwrap().status(), 401);
+    let open = browser
+        .get(format!("{origin}/v1/jobs"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(open.status(), 401);
+
+    drop(running);
+    let all =
+        std::fs::read_to_string(&said).unwrap() + &std::fs::read_to_string(&complaints).unwrap();
+    assert_eq!(all.matches(token).count(), 1, "only where it was printed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_correlation_id_goes_through_api_job_and_delivery() {
     let folder = tempfile::tempdir().unwrap();
     // The demo leaves a database with a tenant in it.

@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use windlass::store;
 
 use super::jobs::states;
-use super::query::Params;
+use super::query::{Own, of_tenant};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 use cursor::EventId;
@@ -54,6 +54,8 @@ struct Wanted {
     tenant: Option<String>,
 }
 
+of_tenant!(Wanted);
+
 /// Tells of jobs that finish, as server-sent events.
 ///
 /// `job.completed`, `job.cancelled` and `job.dead` carry a JobFinished. An event's id names it on every process: a
@@ -75,7 +77,7 @@ struct Wanted {
 )]
 async fn listen(
     State(state): State<ApiState>,
-    Params(wanted): Params<Wanted>,
+    Own(wanted): Own<Wanted>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let filter = Arc::new(Filter {

@@ -14,7 +14,7 @@ use windlass::model::{FlowFilter, FlowId, InvalidFlowId};
 use windlass::store::FlowChanged;
 
 use super::actor::Actor;
-use super::query::{Params, Scope};
+use super::query::{Own, Scope, of_tenant};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 use view::{FlowDetail, FlowPage, FlowView, StepView};
@@ -98,6 +98,8 @@ struct ChangedFlow {
     steps: u64,
 }
 
+of_tenant!(ListParams, ShowParams, RetryParams);
+
 /// Lists flows, newest first.
 #[utoipa::path(
     get,
@@ -109,7 +111,7 @@ struct ChangedFlow {
 )]
 async fn list(
     State(state): State<ApiState>,
-    Params(params): Params<ListParams>,
+    Own(params): Own<ListParams>,
 ) -> Result<Json<FlowPage>, Problem> {
     let limit = limit(params.limit)?;
     let after = params
@@ -147,7 +149,7 @@ async fn list(
 async fn show(
     State(state): State<ApiState>,
     Id(id): Id,
-    Params(params): Params<ShowParams>,
+    Own(params): Own<ShowParams>,
 ) -> Result<Json<FlowDetail>, Problem> {
     let limit = limit(params.limit)?;
     let tenant = params.tenant.as_deref();
@@ -185,7 +187,7 @@ async fn show(
 async fn cancel(
     State(state): State<ApiState>,
     Id(id): Id,
-    Params(scope): Params<Scope>,
+    Own(scope): Own<Scope>,
     actor: Actor,
 ) -> Result<Json<ChangedFlow>, Problem> {
     let operator = actor.operator(&state, scope.reason.as_deref());
@@ -209,7 +211,7 @@ async fn cancel(
 async fn retry(
     State(state): State<ApiState>,
     Id(id): Id,
-    Params(params): Params<RetryParams>,
+    Own(params): Own<RetryParams>,
     actor: Actor,
 ) -> Result<Json<ChangedFlow>, Problem> {
     let operator = actor.operator(&state, params.reason.as_deref());

@@ -11,6 +11,7 @@ use windlass::model::{After, FlowId, InvalidFlow, InvalidJob, NewFlow};
 use windlass::store::Started;
 use windlass::{NewJob, Timestamp};
 
+use crate::api::auth::Caller;
 use crate::api::body::Body;
 use crate::api::idempotency::{IdempotencyKey, REPLAYED};
 use crate::api::jobs::{NewJobRequest, prepare};
@@ -115,12 +116,13 @@ enum StartStatus {
 pub(super) async fn create(
     State(state): State<ApiState>,
     Extension(context): Extension<RequestContext>,
+    caller: Caller,
     key: IdempotencyKey,
     Body(request): Body<NewFlowRequest>,
 ) -> Result<Response, Problem> {
     let once = key.of("/v1/flows", &request)?;
     let mut flow = NewFlow::new(request.name);
-    flow.tenant_id = request.tenant_id;
+    flow.tenant_id = caller.within(request.tenant_id)?;
     let correlation = request.correlation_id;
     flow.correlation_id = Some(correlation.unwrap_or_else(|| context.correlation_id.clone()));
     for (index, step) in request.steps.into_iter().enumerate() {
@@ -131,11 +133,12 @@ pub(super) async fn create(
             correlation_id: flow.correlation_id.clone(),
             ..step.into()
         };
-        let job = prepare(&state.client, job, &context).map_err(|problem| problem.within(&item))?;
+        let job = prepare(&state.client, &caller, job, &context)
+            .map_err(|problem| problem.within(&item))?;
         flow = add(flow, name, job, after, parents);
     }
     if let Some(once) = &once {
-        flow.id = once.flow()?;
+        flow.id = once.flow(caller.tenant())?;
         if let Some(first) = flow.steps.first_mut() {
             first.job.id = once.marked(first.job.id);
         }
@@ -150,7 +153,7 @@ pub(super) async fn create(
         return Ok((StatusCode::CREATED, location, answer).into_response());
     }
     // Only a key names a flow that is there already.
-    let there = state.client.steps(id, None, 0, 1).await?;
+    let there = state.client.steps(id, caller.tenant(), 0, 1).await?;
     let same = there
         .first()
         .zip(once)

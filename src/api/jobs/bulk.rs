@@ -10,6 +10,7 @@ use windlass::model::Filter;
 use windlass::store::Operation;
 
 use crate::api::actor::Actor;
+use crate::api::auth::Caller;
 use crate::api::body::Body;
 use crate::api::schema::{Guarded, WithBody};
 use crate::api::{ApiState, Problem};
@@ -78,8 +79,10 @@ pub(super) struct BulkStarted {
 )]
 pub(super) async fn preview(
     State(state): State<ApiState>,
-    Body(preview): Body<BulkPreview>,
+    caller: Caller,
+    Body(mut preview): Body<BulkPreview>,
 ) -> Result<Json<BulkCount>, Problem> {
+    preview.filter.keep_to(&caller)?;
     let count = state.client.preview(&preview.filter.into()).await?;
     Ok(Json(BulkCount {
         jobs: count.jobs,
@@ -98,14 +101,23 @@ pub(super) async fn preview(
 )]
 pub(super) async fn start(
     State(state): State<ApiState>,
+    caller: Caller,
     actor: Actor,
-    Body(bulk): Body<BulkRequest>,
+    Body(mut bulk): Body<BulkRequest>,
 ) -> Result<(StatusCode, Json<BulkStarted>), Problem> {
+    bulk.filter.keep_to(&caller)?;
     let operator = actor.operator(&state, bulk.reason.as_deref());
     let id = operator
         .bulk(bulk.operation, bulk.filter.into(), bulk.all)
         .await?;
     Ok((StatusCode::ACCEPTED, Json(BulkStarted { id })))
+}
+
+impl JobFilter {
+    fn keep_to(&mut self, caller: &Caller) -> Result<(), Problem> {
+        self.tenant_id = caller.within(self.tenant_id.take())?;
+        Ok(())
+    }
 }
 
 impl From<JobFilter> for Filter {

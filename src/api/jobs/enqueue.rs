@@ -13,6 +13,7 @@ use windlass::model::{Conflict, Enqueued, RunAt, Unique};
 use windlass::{Client, NewJob, Timestamp};
 
 use super::EnqueuedJob;
+use crate::api::auth::Caller;
 use crate::api::body::Body;
 use crate::api::idempotency::{IdempotencyKey, Once, REPLAYED};
 use crate::api::observe::RequestContext;
@@ -110,11 +111,12 @@ pub(super) struct BatchAnswer {
 pub(super) async fn create(
     State(state): State<ApiState>,
     Extension(context): Extension<RequestContext>,
+    caller: Caller,
     key: IdempotencyKey,
     Body(request): Body<NewJobRequest>,
 ) -> Result<Response, Problem> {
     let once = key.of("/v1/jobs", &request)?;
-    let mut job = prepare(&state.client, request, &context)?;
+    let mut job = prepare(&state.client, &caller, request, &context)?;
     let keyed = once.is_some();
     job.idempotency = once.map(Once::whole);
     let answer = state.client.insert(job).await?;
@@ -141,6 +143,7 @@ pub(super) async fn create(
 pub(super) async fn create_batch(
     State(state): State<ApiState>,
     Extension(context): Extension<RequestContext>,
+    caller: Caller,
     key: IdempotencyKey,
     Body(request): Body<BatchRequest>,
 ) -> Result<Response, Problem> {
@@ -153,7 +156,7 @@ pub(super) async fn create_batch(
     let once = key.of("/v1/jobs/batch", &request)?;
     let mut jobs = Vec::with_capacity(request.jobs.len());
     for (index, request) in request.jobs.into_iter().enumerate() {
-        let mut job = prepare(&state.client, request, &context)
+        let mut job = prepare(&state.client, &caller, request, &context)
             .map_err(|problem| problem.within(format_args!("jobs[{index}]")))?;
         job.idempotency = once.as_ref().map(|once| once.item(index));
         jobs.push(job);
@@ -213,15 +216,28 @@ pub(in crate::api) fn answered(answer: Enqueued, made: StatusCode, keyed: bool) 
 /// The job as its kind wants it, with what the request says otherwise, checked.
 pub(in crate::api) fn prepare(
     client: &Client,
+    caller: &Caller,
     request: NewJobRequest,
     context: &RequestContext,
 ) -> Result<NewJob, Problem> {
+    let asked = caller.within(request.tenant_id)?;
     let (size, limit) = (request.args.as_str().len(), client.limits().max_args_bytes);
     if size > limit {
         return Err(Problem::args_too_large("args", size, limit));
     }
     let mut job = client.prepare_raw(&request.kind, request.args)?;
-    job.tenant_id = tenant(job.tenant_id, request.tenant_id)?;
+    if caller.tenant().is_some() {
+        // Of a job whose args name no tenant, nothing says that it keeps to one.
+        if job.tenant_id.is_none() {
+            return Err(Problem::kind_not_for_tenants());
+        }
+        for (field, given) in [("queue", &request.queue), ("limit_key", &request.limit_key)] {
+            if given.is_some() {
+                return Err(Problem::field_not_for_tenants(field));
+            }
+        }
+    }
+    job.tenant_id = tenant(job.tenant_id, asked)?;
     job.run_at = due(request.run_at, request.delay_ms)?;
     job.correlation_id = Some(
         request

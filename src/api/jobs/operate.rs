@@ -10,7 +10,7 @@ use windlass::JobId;
 use windlass::store::Changed;
 
 use crate::api::actor::Actor;
-use crate::api::query::{Id, Params, Scope};
+use crate::api::query::{Id, Own, Scope};
 use crate::api::schema::Guarded;
 use crate::api::{ApiState, Problem};
 
@@ -48,7 +48,7 @@ enum ChangeStatus {
 pub(super) async fn requeue(
     State(state): State<ApiState>,
     Id(id): Id,
-    Params(scope): Params<Scope>,
+    Own(scope): Own<Scope>,
     actor: Actor,
 ) -> Result<Response, Problem> {
     let operator = actor.operator(&state, scope.reason.as_deref());
@@ -74,7 +74,7 @@ pub(super) async fn requeue(
 pub(super) async fn cancel(
     State(state): State<ApiState>,
     Id(id): Id,
-    Params(scope): Params<Scope>,
+    Own(scope): Own<Scope>,
     actor: Actor,
 ) -> Result<Response, Problem> {
     let operator = actor.operator(&state, scope.reason.as_deref());
@@ -99,7 +99,7 @@ pub(super) async fn cancel(
 pub(super) async fn discard(
     State(state): State<ApiState>,
     Id(id): Id,
-    Params(scope): Params<Scope>,
+    Own(scope): Own<Scope>,
     actor: Actor,
 ) -> Result<Response, Problem> {
     let operator = actor.operator(&state, scope.reason.as_deref());

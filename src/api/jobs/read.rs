@@ -8,8 +8,9 @@ use windlass::engine::Shown;
 use windlass::model::{AttemptOutcome, AttemptRecord, Cursor, Filter, Page};
 use windlass::{JobId, JobRecord, Timestamp};
 
-use crate::api::actor::ADMIN;
-use crate::api::query::{Id, Params};
+use crate::api::actor::Actor;
+use crate::api::auth::{Caller, Role};
+use crate::api::query::{Id, Own, of_tenant};
 use crate::api::schema::Guarded;
 use crate::api::{ApiState, Problem};
 
@@ -152,6 +153,8 @@ pub(super) struct ShowParams {
     reveal: bool,
 }
 
+of_tenant!(ListParams, ShowParams);
+
 /// Lists jobs, newest first.
 #[utoipa::path(
     get,
@@ -163,7 +166,7 @@ pub(super) struct ShowParams {
 )]
 pub(super) async fn list(
     State(state): State<ApiState>,
-    Params(params): Params<ListParams>,
+    Own(params): Own<ListParams>,
 ) -> Result<Json<JobPage>, Problem> {
     let limit = limit(params.limit)?;
     let after = cursor(params.after.as_deref())?;
@@ -206,12 +209,17 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(state): State<ApiState>,
     Id(id): Id,
-    Params(params): Params<ShowParams>,
+    caller: Caller,
+    actor: Actor,
+    Own(params): Own<ShowParams>,
 ) -> Result<Json<JobDetail>, Problem> {
+    if params.reveal {
+        caller.must_be(Role::Operator)?;
+    }
     let job = state.client.get(id, params.tenant.as_deref()).await?;
     let job = job.ok_or_else(|| Problem::job_not_found(id))?;
     let shown = if params.reveal {
-        state.client.reveal(&job, ADMIN).await?
+        state.client.reveal(&job, actor.as_str()).await?
     } else {
         state.client.shown(&job)
     };

@@ -10,8 +10,9 @@ use windlass::JobId;
 
 use super::operate::{self, ChangedJob};
 use crate::api::actor::Actor;
+use crate::api::auth::Caller;
 use crate::api::body::Body;
-use crate::api::query::{Id, Params, Scope};
+use crate::api::query::{Id, Own, Scope};
 use crate::api::schema::{Guarded, WithBody};
 use crate::api::{ApiState, Problem};
 
@@ -56,12 +57,16 @@ pub(super) struct RerunStarted {
 pub(super) async fn rerun(
     State(state): State<ApiState>,
     Id(id): Id,
-    Params(scope): Params<Scope>,
+    Own(scope): Own<Scope>,
+    caller: Caller,
     actor: Actor,
     Body(rerun): Body<Rerun>,
 ) -> Result<Response, Problem> {
     let reason = scope.reason.or(rerun.reason);
     let operator = actor.operator(&state, reason.as_deref());
+    if let (Some(tenant), Some(args)) = (caller.tenant(), &rerun.args) {
+        names_its_tenant(&state, id, tenant, args).await?;
+    }
     if rerun.in_place {
         let changed = match rerun.args {
             Some(args) => operator
@@ -77,4 +82,20 @@ pub(super) async fn rerun(
         .await
         .map_err(|error| Problem::of_operator(error, id))?;
     Ok((StatusCode::CREATED, Json(RerunStarted { id })).into_response())
+}
+
+/// Of a kind whose args name no tenant, nothing says that other args keep to one.
+async fn names_its_tenant(
+    state: &ApiState,
+    id: JobId,
+    tenant: &str,
+    args: &windlass::Json,
+) -> Result<(), Problem> {
+    let job = state.client.get(id, Some(tenant)).await?;
+    let job = job.ok_or_else(|| Problem::job_not_found(id))?;
+    let again = state.client.prepare_raw(&job.kind, args.clone())?;
+    match again.tenant_id {
+        Some(_) => Ok(()), // another one's is refused as for everyone
+        None => Err(Problem::kind_not_for_tenants()),
+    }
 }

@@ -8,7 +8,7 @@ use windlass::model::InvalidId;
 use super::operate::{self, ChangedJob};
 use crate::api::actor::Actor;
 use crate::api::body::Body;
-use crate::api::query::{Params, Scope};
+use crate::api::query::{Own, Scope};
 use crate::api::schema::{Guarded, WithBody};
 use crate::api::{ApiState, Problem};
 
@@ -34,7 +34,7 @@ use crate::api::{ApiState, Problem};
 pub(super) async fn signal(
     State(state): State<ApiState>,
     Path((id, name)): Path<(String, String)>,
-    Params(scope): Params<Scope>,
+    Own(scope): Own<Scope>,
     actor: Actor,
     Body(payload): Body<windlass::Json>,
 ) -> Result<Response, Problem> {

@@ -64,23 +64,8 @@ pub(super) fn is_free(route: &str) -> bool {
     )
 }
 
-/// How a request is known; its name is a metric's label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::api) enum IdentityType {
-    /// The key of the installation, or another admin's.
-    AdminKey,
-    /// A request that proved nothing.
-    Address,
-}
-
-impl IdentityType {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::AdminKey => "admin_key",
-            Self::Address => "ip",
-        }
-    }
-}
+/// How a request is known that proved nothing; others by what they proved, as its kind is called.
+pub(super) const ADDRESS: &str = "ip";
 
 /// The name of what is limited, hashed: buckets lie in Redis, and names of keys are no secret there.
 pub(super) fn hashed(kind: &str, id: &[u8]) -> String {

@@ -26,8 +26,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::ApiState;
+use super::auth::Caller;
 use gcra::{Bucket, Memory, Rule, Verdict};
-use identity::{Class, IdentityType};
+use identity::Class;
 use shared::Shared;
 
 pub(super) use address::networks;
@@ -245,8 +246,8 @@ impl Asked {
         }
     }
 
-    fn refused(&self, by: IdentityType, verdict: &Verdict) -> Response {
-        telemetry::limits::exceeded(&self.route, by.as_str());
+    fn refused(&self, by: &str, verdict: &Verdict) -> Response {
+        telemetry::limits::exceeded(&self.route, by);
         refusal::refused(self.class.as_str(), verdict)
     }
 }
@@ -267,7 +268,7 @@ pub(super) async fn by_address(
     let buckets = limits.of_address(address, request.headers(), asked.class);
     let verdict = limits.charge(&buckets).await;
     if !verdict.passes {
-        return asked.refused(IdentityType::Address, &verdict);
+        return asked.refused(identity::ADDRESS, &verdict);
     }
     refusal::with_headers(next.run(request).await, &verdict)
 }
@@ -299,7 +300,7 @@ pub(super) async fn before_proof(
     let charged = limits.of_attempts(limits.address(&request));
     let verdict = limits.charge(std::slice::from_ref(&charged)).await;
     if !verdict.passes {
-        return Asked::of(&request).refused(IdentityType::Address, &verdict);
+        return Asked::of(&request).refused(identity::ADDRESS, &verdict);
     }
     let trying = Trying(Arc::new(std::sync::Mutex::new(Some(Attempt {
         credential,
@@ -332,8 +333,13 @@ pub(super) async fn by_identity(
         limits.proved(attempt).await;
     }
     let asked = Asked::of(&request);
-    let (kind, id) = (IdentityType::AdminKey, b"admin");
-    let name = identity::hashed(kind.as_str(), id);
+    let (kind, name) = match request.extensions().get::<Caller>() {
+        Some(caller) => (
+            caller.kind.as_str(),
+            identity::hashed(caller.kind.as_str(), caller.id.as_bytes()),
+        ),
+        None => return next.run(request).await,
+    };
     let rule = limits.rule(asked.class, 1);
     let bucket = limits.bucket(&name, asked.class.as_str(), rule);
     let verdict = limits.charge(&[bucket]).await;

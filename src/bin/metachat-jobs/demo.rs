@@ -71,6 +71,7 @@ pub(crate) async fn demo(args: DemoArgs, mut sources: Sources) -> anyhow::Result
     let parts = Parts::prepare(&config).await?;
     let listener = listen_somewhere(&config).await?;
     let address = listener.local_addr()?;
+    let token = parts.sign_in_link().await?;
     let (client, platform) = (parts.client.clone(), parts.services.platform.clone());
     let running = tokio::spawn({
         let (config, stop) = (config.clone(), stop.clone());
@@ -92,6 +93,11 @@ pub(crate) async fn demo(args: DemoArgs, mut sources: Sources) -> anyhow::Result
     if args.once {
         stop.cancel();
     } else {
+        let token = token.expose();
+        writeln!(
+            out,
+            "See it all, by a link that works once:\n  {url}/login?token={token}"
+        )?;
         writeln!(out, "Serving on http://{address} until Ctrl-C.")?;
     }
     running.await.context("the demo's server panicked")?

@@ -8,7 +8,9 @@ use metachat_jobs::backups;
 use metachat_jobs::compose::{self, Database};
 use metachat_jobs::config::Config;
 use metachat_jobs::jobs::Services;
+use metachat_jobs::records::{self, Secret};
 use metachat_jobs::telemetry;
+use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
@@ -52,6 +54,15 @@ impl Parts {
         })
     }
 
+    /// What a link must hold that lets whoever follows it first look after everything.
+    pub(crate) async fn sign_in_link(&self) -> anyhow::Result<Secret> {
+        let lasts = Duration::from_hours(1);
+        let records = &self.database.records;
+        Ok(records
+            .add_sign_in_link("demo", records::Role::Admin, lasts)
+            .await?)
+    }
+
     fn engine(&self, config: &Config, role: Role) -> anyhow::Result<Engine<Services>> {
         let mut options = compose::engine_options(config)?;
         match role {
@@ -69,6 +80,7 @@ pub(crate) async fn run(config: &Config, role: Role) -> anyhow::Result<()> {
     telemetry::init(&config.log)?;
     let stop = stop_on_signal()?;
     let parts = Parts::prepare(config).await?;
+    compose::somebody_may_enter(config, &parts.database).await?;
     let listener = compose::listen(&config.server).await?;
     serve(config, role, &parts, listener, stop).await
 }
@@ -83,19 +95,21 @@ pub(crate) async fn serve(
 ) -> anyhow::Result<()> {
     let metrics = telemetry::install()?;
     tokio::spawn(telemetry::upkeep(metrics.clone(), stop.clone()));
-    let state = ApiState::new(
-        parts.client.clone(),
-        &config.server,
-        &config.security,
-        metrics,
-    )?
-    .until(stop.clone(), &config.server)
-    .with_rate_limits(compose::rate_limits(config)?)
-    .with_late_after(Duration::from_millis(config.engine.schedules_late_ms))
-    .with_doors(compose::doors(config, &parts.services))
-    .with_quarantine(compose::quarantine(&parts.database, &parts.services))
-    .with_records(parts.database.records.clone())
-    .with_backups(parts.services.backups.clone());
+    let (client, server) = (parts.client.clone(), &config.server);
+    let state = if config.security.admin_key.expose_secret().is_empty() {
+        ApiState::without_admin_key(client, server, metrics)
+    } else {
+        ApiState::new(client, server, &config.security, metrics)?
+    };
+    let state = state
+        .until(stop.clone(), &config.server)
+        .with_rate_limits(compose::rate_limits(config)?)
+        .with_platform_access(compose::platform_access(config, &parts.services))
+        .with_late_after(Duration::from_millis(config.engine.schedules_late_ms))
+        .with_doors(compose::doors(config, &parts.services))
+        .with_quarantine(compose::quarantine(&parts.database, &parts.services))
+        .with_records(parts.database.records.clone())
+        .with_backups(parts.services.backups.clone());
     let app = match role {
         Role::All | Role::Api => api::app(state),
         Role::Worker | Role::Scheduler => api::probes(state),

@@ -8,9 +8,12 @@ macro_rules! statements {
 
 statements! {
     ADD_MONTH = "add_month";
+    ADMIN_KEY = "admin_key";
+    ADMIN_USER = "admin_user";
     ADOPT_DOCUMENT = "adopt_document";
     AGGREGATE_DAYS = "aggregate_days";
     ANALYTICS = "analytics";
+    API_KEYS = "api_keys";
     BEGIN_REINDEX = "begin_reindex";
     CHANNEL = "channel";
     CHANNEL_SECRET = "channel_secret";
@@ -34,6 +37,7 @@ statements! {
     FAIL_DOCUMENT = "fail_document";
     FIND_MESSAGE = "find_message";
     FINISH_DOCUMENT = "finish_document";
+    HAS_ADMIN_ACCESS = "has_admin_access";
     HAS_MESSAGE = "has_message";
     HIDDEN_TABLES = "hidden_tables";
     HIDES_ROWS = "hides_rows";
@@ -75,6 +79,10 @@ statements! {
     TABLE_HEALTH = "table_health";
     TENANT = "tenant";
     TENANT_SECRET = "tenant_secret";
+    TENANT_USER = "tenant_user";
+    TOUCH_ADMIN_API_KEY = "touch_admin_api_key";
+    TOUCH_ADMIN_KEY = "touch_admin_key";
+    TOUCH_TENANT_API_KEY = "touch_tenant_api_key";
     UNFINISHED_DOCUMENTS = "unfinished_documents";
     UPSERT_CONVERSATION = "upsert_conversation";
     VECTOR_HOME = "vector_home";

@@ -1,5 +1,6 @@
 //! The platform's data in SQLite.
 
+mod access;
 mod analytics;
 mod intake;
 mod retention;

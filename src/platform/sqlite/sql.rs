@@ -7,9 +7,12 @@ macro_rules! statements {
 }
 
 statements! {
+    ADMIN_KEY = "admin_key";
+    ADMIN_USER = "admin_user";
     ADOPT_DOCUMENT = "adopt_document";
     AGGREGATE_DAYS = "aggregate_days";
     ANALYTICS = "analytics";
+    API_KEYS = "api_keys";
     CHANNEL = "channel";
     CHANNEL_SECRET = "channel_secret";
     COLUMNS = "columns";
@@ -28,6 +31,7 @@ statements! {
     FAIL_DOCUMENT = "fail_document";
     FIND_MESSAGE = "find_message";
     FINISH_DOCUMENT = "finish_document";
+    HAS_ADMIN_ACCESS = "has_admin_access";
     HAS_MESSAGE = "has_message";
     HIDES_ROWS = "hides_rows";
     HIT = "hit";
@@ -61,6 +65,10 @@ statements! {
     TABLES = "tables";
     TENANT = "tenant";
     TENANT_SECRET = "tenant_secret";
+    TENANT_USER = "tenant_user";
+    TOUCH_ADMIN_API_KEY = "touch_admin_api_key";
+    TOUCH_ADMIN_KEY = "touch_admin_key";
+    TOUCH_TENANT_API_KEY = "touch_tenant_api_key";
     UNFINISHED_DOCUMENTS = "unfinished_documents";
     UPSERT_CONVERSATION = "upsert_conversation";
     WEBHOOK = "webhook";

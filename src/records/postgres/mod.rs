@@ -1,9 +1,11 @@
 //! The product's own tables in PostgreSQL.
 
+pub(super) mod access_keys;
 pub(super) mod deliveries;
 pub(super) mod embeddings;
 pub(super) mod outbox;
 pub(super) mod quarantine;
+pub(super) mod sessions;
 mod sql;
 
 use sqlx::migrate::Migrator;

@@ -57,6 +57,7 @@ fn limited(options: &RateLimitOptions, redis: &str) -> Api {
 async fn served(loopback_is_a_proxy: bool) -> (SocketAddr, tokio_util::sync::DropGuard) {
     let security = SecurityOptions {
         admin_key: KEY.into(),
+        platform: super::platform_access(),
     };
     let server = ServerOptions::default();
     let metrics = telemetry::recorder().unwrap().handle();

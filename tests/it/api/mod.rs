@@ -1,5 +1,6 @@
 //! The API, request by request through its router: no port, a real store.
 
+mod access;
 mod bad_input;
 mod bounds;
 mod control;
@@ -135,6 +136,17 @@ impl Job for Whisper {
     }
 }
 
+/// How the platform's credentials are checked in these tests.
+pub(crate) fn platform_access() -> api::PlatformAccessOptions {
+    api::PlatformAccessOptions {
+        jwt_secret: "a-secret-of-the-platform-0123456789".into(),
+        jwt_issuer: "meta-chat-platform".to_owned(),
+        admin_jwt_issuer: "meta-chat-api".to_owned(),
+        admin_jwt_audience: "admin".to_owned(),
+        admin_key_pepper: "pepper".into(),
+    }
+}
+
 /// The kinds of these tests.
 pub(crate) fn kinds() -> windlass::engine::Catalogue {
     Registry::new(())
@@ -190,6 +202,7 @@ impl Api {
     ) -> Self {
         let security = SecurityOptions {
             admin_key: KEY.into(),
+            platform: platform_access(),
         };
         let metrics = telemetry::recorder().unwrap().handle();
         let state = ApiState::new(client.clone(), server, &security, metrics.clone()).unwrap();

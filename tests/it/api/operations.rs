@@ -139,6 +139,7 @@ fn the_api_does_not_start_without_a_key() {
     };
     let security = SecurityOptions {
         admin_key: "".into(),
+        platform: super::platform_access(),
     };
     let client = Client::new(Arc::new(MemoryStore::default()));
     let metrics = telemetry::recorder().unwrap().handle();

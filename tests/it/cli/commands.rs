@@ -142,12 +142,12 @@ async fn rotate_a_key(desk: &Desk) {
     );
 
     let status =
-        async |keys: &str| desk.json(&["keys", "status", "--set", keys]).await["keys"].clone();
+        async |keys: &str| desk.json(&["sealing", "status", "--set", keys]).await["keys"].clone();
     assert_eq!(
         status(&both).await,
         json!([{"key": "new", "role": "seals", "values": 0}, {"key": "old", "role": "opens", "values": 3}])
     );
-    let none = desk.run(&["keys", "reseal"]).await;
+    let none = desk.run(&["sealing", "reseal"]).await;
     assert_eq!(none.exit, Exit::Usage);
     assert!(
         none.err.contains("METACHAT_JOBS__SEALING__KEYS"),
@@ -155,7 +155,7 @@ async fn rotate_a_key(desk: &Desk) {
         none.err
     );
     let partly = desk
-        .json(&["keys", "reseal", "--unfinished", "--set", &both])
+        .json(&["sealing", "reseal", "--unfinished", "--set", &both])
         .await;
     assert_eq!(
         (&partly["resealed"], &partly["keys"][1]["values"]),
@@ -165,7 +165,7 @@ async fn rotate_a_key(desk: &Desk) {
         status(NEW).await,
         json!([{"key": "new", "role": "seals", "values": 2}, {"key": "old", "role": "missing here", "values": 1}])
     );
-    let rest = desk.json(&["keys", "reseal", "--set", &both]).await;
+    let rest = desk.json(&["sealing", "reseal", "--set", &both]).await;
     assert_eq!(
         (&rest["resealed"], &rest["done"]),
         (&json!(1), &json!(true))

@@ -3,5 +3,6 @@
 mod commands;
 mod delivery;
 mod flows;
+mod keys;
 mod process;
 mod schedules;

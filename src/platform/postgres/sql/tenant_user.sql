@@ -1,0 +1,5 @@
+-- What a person is at a tenant. Called for requests with their token, some seconds apart for each.
+select role::text
+from tenant_users
+where "tenantId" = $1
+  and id = $2

@@ -1,0 +1,4 @@
+-- What an admin is. Called for requests with their token, some seconds apart for each.
+select role
+from admin_users
+where id = ?1

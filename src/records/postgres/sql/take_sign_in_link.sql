@@ -1,0 +1,7 @@
+-- Uses a link up; what it was good for, if it was. Called when somebody follows it.
+delete from jobs.sign_in_links
+where digest = $1
+returning
+    name,
+    role,
+    expires_at > now() as good

@@ -1,0 +1,7 @@
+//! Who may do what.
+
+mod keys;
+mod platform;
+mod rig;
+mod sessions;
+mod tenants;
