@@ -11,6 +11,7 @@ mod backups;
 mod body;
 mod dashboard;
 mod deliveries;
+mod errors;
 mod flows;
 mod health;
 mod idempotency;
@@ -30,6 +31,7 @@ mod query;
 mod queues;
 mod schedules;
 mod schema;
+mod stats;
 mod workers;
 
 use std::net::{IpAddr, SocketAddr};
@@ -195,6 +197,8 @@ pub fn app(state: ApiState) -> Router {
         .merge(flows::router())
         .merge(messages::router())
         .merge(quarantine::router())
+        .merge(errors::router())
+        .merge(stats::router())
         .merge(queues::router())
         .merge(schedules::router())
         .merge(policies::router())

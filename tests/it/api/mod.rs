@@ -13,6 +13,7 @@ mod outages;
 mod policies;
 mod schedules;
 mod secrets;
+mod stats;
 mod webhooks;
 
 use std::sync::Arc;

@@ -30,6 +30,7 @@ mod schedules;
 mod schema;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod tallies;
 mod wake;
 
 pub use at_rest::{AtRest, Rewrite, Values, Walk};
@@ -42,6 +43,7 @@ pub use flows::{FlowChanged, Flows, Started};
 pub use governed::{Governed, Granted};
 pub use schedules::{Fire, Fired, Schedules};
 pub use schema::Schema;
+pub use tallies::{Grain, Tallied, Tallies};
 pub use wake::{Wake, WakeReceiver, Waker};
 
 /// What a store can do beyond the verbs, declared so that nothing is skipped quietly.
@@ -174,7 +176,7 @@ pub struct Migrated {
 
 /// The contract. See the [module documentation](self).
 #[async_trait]
-pub trait Store: Control + Flows + Governed + Schedules + Values {
+pub trait Store: Control + Flows + Governed + Schedules + Tallies + Values {
     /// `memory`, `sqlite` or `postgres`.
     fn name(&self) -> &'static str;
 

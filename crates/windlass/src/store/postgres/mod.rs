@@ -69,6 +69,7 @@ mod signals;
 mod sql;
 mod start;
 mod steps;
+mod tallies;
 
 use governed::GovernedQueues;
 use lane::Lane;

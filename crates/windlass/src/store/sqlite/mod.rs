@@ -51,6 +51,7 @@ mod schedules;
 mod signals;
 mod start;
 mod steps;
+mod tallies;
 mod workers;
 
 use rows::Woken;
