@@ -17,7 +17,7 @@ async fn two_operators_see_what_the_other_did_and_rows_stay_where_they_are(house
     ana.read("dead").await;
     ben.visit(&format!("/jobs/{dead}")).await;
     ben.press("Requeue").await;
-    ana.read("Run now").await;
+    ana.see("h1 [data-state=available]").await;
     // Of new rows a list says that there are some, and moves nothing until it is asked to.
     ana.visit("/jobs?tenant=umbrella").await;
     ana.read("No job matches").await;

@@ -39,7 +39,7 @@ pub(super) fn pages(house: &House) -> Vec<(&'static str, String, &'static str)> 
         ("backups", "/backups".into(), "No backup is set up"),
         ("workers", "/workers".into(), "web-1"),
         ("system", "/system".into(), "http_requests_total"),
-        ("audit", "/audit".into(), "by API, jobctl or this page"),
+        ("audit", "/audit".into(), "Only added to"),
     ]
 }
 
@@ -61,11 +61,8 @@ async fn every_page_shows_what_there_is_and_the_console_stays_silent(house: &Hou
         assert_eq!(complaints(&browser).await, [""; 0], "{name}");
     }
     browser.visit("/").await;
-    for words in ["5 dead jobs", "1 broken message in quarantine", "web-1"] {
-        if words != "web-1" {
-            browser.read(words).await;
-        }
-    }
+    browser.read("5 dead jobs").await;
+    browser.read("1 broken message in quarantine").await;
     browser.see("canvas").await;
 }
 

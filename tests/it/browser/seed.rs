@@ -49,7 +49,7 @@ impl Seeder<'_> {
     }
 
     /// Claims the next of a queue and ends its attempt; a failed one with this error.
-    async fn attempt(&self, queue: &str, ago: Duration, ran: Duration, end: End) {
+    async fn attempt(&self, queue: &str, ago: Duration, ran: Duration, end: End<'_>) {
         let claim = Claim {
             queue,
             worker: "web-2 31877",
@@ -92,9 +92,10 @@ pub(super) async fn seed(store: &dyn Store) -> Seeded {
     let at = Seeder { store, now };
     workers(&at).await;
     counts(&at).await;
-    let message = messages(&at).await;
+    // Oldest first within each queue, as it would have come.
     let dead = deliveries(&at).await;
     let hostile = hostile(&at).await;
+    let message = messages(&at).await;
     let soon = NewJob {
         run_at: RunAt::At(now + MINUTE * 90),
         ..job(
