@@ -13,6 +13,7 @@ mod bounds;
 mod contract;
 mod dashboard;
 mod deliveries;
+mod errors;
 mod etag;
 mod events;
 mod flows;
@@ -35,6 +36,7 @@ mod queues;
 mod schedules;
 mod schema;
 mod serve;
+mod stats;
 mod workers;
 
 use std::net::IpAddr;
@@ -298,6 +300,8 @@ pub fn app(state: ApiState) -> Router {
         .merge(flows::router())
         .merge(messages::router())
         .merge(quarantine::router())
+        .merge(errors::router())
+        .merge(stats::router())
         .merge(queues::router())
         .merge(schedules::router())
         .merge(policies::router())

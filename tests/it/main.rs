@@ -3,6 +3,8 @@
 
 mod api;
 mod backups;
+mod browser;
+
 mod cli;
 mod config;
 mod import;

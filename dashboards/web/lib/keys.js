@@ -1,19 +1,25 @@
 // The keyboard. A key means nothing while somebody writes.
-import { useEffect } from "./ui.js";
+import { useEffect, useRef } from "./ui.js";
 
-const isWriting = (target) => target.closest?.("input, textarea, select, dialog, [contenteditable]") !== null && target.closest?.("input, textarea, select, dialog, [contenteditable]") !== undefined && target.type !== "checkbox";
+function isWriting(target) {
+  const field = target.closest?.("input, textarea, select, dialog, [contenteditable]");
+  return Boolean(field) && target.type !== "checkbox";
+}
 
 /**
  * @param {Record<string, (event: KeyboardEvent) => void>} keys by key, or by two as in "g j"
  */
 export function useKeys(keys) {
+  // The latest, so that keys pressed in quick succession each see what the one before did.
+  const latest = useRef(keys);
+  latest.current = keys;
   useEffect(() => {
     let first = "";
     let forget = 0;
     const press = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target)) return;
-      const pair = keys[`${first} ${event.key}`];
-      const act = pair ?? keys[event.key];
+      const pair = latest.current[`${first} ${event.key}`];
+      const act = pair ?? latest.current[event.key];
       first = pair ? "" : event.key;
       clearTimeout(forget);
       forget = setTimeout(() => { first = ""; }, 900);
@@ -23,5 +29,5 @@ export function useKeys(keys) {
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
-  }, [keys]);
+  }, []);
 }

@@ -65,8 +65,8 @@ function Rows({ jobs, at, picked, toggle }) {
     <td><input type="checkbox" aria-label=${`Select ${job.kind} ${shortId(job.id)}`} checked=${picked.has(job.id)} onClick=${(event) => toggle(i, event.shiftKey)} /></td>
     <td><${State} state=${job.state} /></td>
     <td><${Link} class="row" to=${`/jobs/${job.id}`}>${job.kind}<//> <code title=${job.id}>${shortId(job.id)}</code></td>
-    <td title=${job.tenant_id}>${job.tenant_id ?? html`<span class="muted">–</span>`}</td><td>${job.queue}</td>
-    <td class="num">${job.attempt} / ${job.max_attempts}</td><td class="num">${waited(job)}</td><td class="num">${ran(job)}</td><td class="num"><${When} at=${when(job)} /></td></tr>`);
+    <td class="hide-phone" title=${job.tenant_id}>${job.tenant_id ?? html`<span class="muted">–</span>`}</td><td class="hide-phone">${job.queue}</td>
+    <td class="num hide-phone">${job.attempt} / ${job.max_attempts}</td><td class="num hide-phone">${waited(job)}</td><td class="num hide-phone">${ran(job)}</td><td class="num"><${When} at=${when(job)} /></td></tr>`);
 }
 
 export function Jobs() {
@@ -126,7 +126,7 @@ export function Jobs() {
       ? html`<${Empty} title=${state === "all" ? "No job matches" : `No ${state} job matches`}>${Object.values(filter).some(Boolean) ? "Drop a token, or look at another state." : html`Jobs come with <code>POST /v1/jobs</code>, <code>jobctl enqueue</code>, or by a schedule.`}<//>`
       : html`${waiting > 0 && html`<button class="fresh" onClick=${show}>${plural(waiting, "new job")}, show</button>`}
         <div class="scroll"><table class="jobs"><thead><tr><th scope="col"><input type="checkbox" aria-label="Select this page" checked=${all} onClick=${() => { setEvery(false); setPicked(all ? new Set() : new Set(jobs.map((job) => job.id))); }} /></th>
-          <th scope="col">state</th><th scope="col">kind</th><th scope="col">tenant</th><th scope="col">queue</th><th scope="col" class="num">attempt</th><th scope="col" class="num">waited</th><th scope="col" class="num">ran</th><th scope="col" class="num">when</th></tr></thead>
+          <th scope="col">state</th><th scope="col">kind</th><th scope="col" class="hide-phone">tenant</th><th scope="col" class="hide-phone">queue</th><th scope="col" class="num hide-phone">attempt</th><th scope="col" class="num hide-phone">waited</th><th scope="col" class="num hide-phone">ran</th><th scope="col" class="num">when</th></tr></thead>
           <tbody><${Rows} jobs=${jobs} at=${at} picked=${picked} toggle=${toggle} /></tbody></table></div>
         ${chosen.length > 0 && html`<div class="pick" role="region" aria-label="What is selected"><b>${every ? "All that match" : plural(chosen.length, "job")}</b>
           ${all && !every && shown.next && html`<button class="small plain" onClick=${() => setEvery(true)}>Select all that match${counts[state] ? ` (${counts[state]})` : ""}</button>`}

@@ -84,7 +84,7 @@ export function Overview() {
     <${Loaded} of=${now} rows=${8}>${({ queues, workers }) => html`
       <${Verdict} of=${said} />
       <${Cards} queues=${queues} workers=${workers} hour=${hour.data} now=${fresh} slow=${slow} />
-      <${Part} title="In, done and failed" actions=${pick}><${Loaded} of=${shown} rows=${4}>${(stats) => html`<${Throughput} points=${stats.points} unit=${RANGES[range].unit} />`}<//><//>
+      <${Part} title="In, done and failed" actions=${pick}><${Loaded} of=${shown} rows=${4}>${(stats) => html`<${Throughput} points=${stats.points} unit=${RANGES[range].unit} marks=${workers.map((worker) => worker.started_at)} />`}<//><//>
       <${Part} title="Needs attention">${lines.length
         ? html`<ul class="attention">${lines.map(([text, to]) => html`<li><${Link} to=${to}>${text}<//></li>`)}</ul>`
         : html`<p class="muted">Nothing. ${slow ? "" : "Still looking…"}</p>`}<//>

@@ -45,8 +45,8 @@ function Row({ q, pauses, series }) {
   return html`<tr><td><${Link} class="row" to=${`/queues/${encodeURIComponent(q.queue)}`}>${q.queue}<//>${held && html` <span class="tag">paused</span>`}${q.policy && html` <span class="tag" title="It has limits of its own">limited</span>`}</td>
     <td class="num"><${Link} to=${href("/jobs", { queue: q.queue, state: "available" })}>${q.capped ? "≥ " : ""}${count(q.available)}<//></td>
     <td class="num">${q.oldest_available_at ? duration(Math.floor(since(q.oldest_available_at) / 1000) * 1000) : "–"}</td><td class="num">${count(q.running)}</td>
-    <td class="num">${count(q.retryable)}</td><td class="num">${count(q.scheduled)}</td><td class="num">${count(q.waiting)}</td><td class="num">${p95 === null ? "–" : `≤ ${duration(p95)}`}</td>
-    <td class="num">${left === null ? "–" : left === Infinity ? "grows" : duration(left)}</td>
+    <td class="num">${count(q.retryable)}</td><td class="num hide-phone">${count(q.scheduled)}</td><td class="num hide-phone">${count(q.waiting)}</td><td class="num hide-phone">${p95 === null ? "–" : `≤ ${duration(p95)}`}</td>
+    <td class="num hide-phone">${left === null ? "–" : left === Infinity ? "grows" : duration(left)}</td>
     <td>${series && html`<${Spark} values=${series.points.map((p) => p.completed)} label=${`${count(series.completed)} done in the last hour`} />`}</td>
     <td class="num"><button class="small" onClick=${() => (held ? resume(held) : pause({ queue: q.queue }))}>${held ? "Resume" : "Pause"}</button></td></tr>`;
 }
@@ -57,7 +57,7 @@ export function Queues() {
   return html`<${Page} title="Queues" at=${asked.at} actions=${html`<button onClick=${() => pause()}>Pause a kind or tenant…</button>`}>
     <${Loaded} of=${asked}>${({ queues, pauses }) => (queues.length === 0 ? html`<${Empty} title="No queue yet">A queue is there as soon as a worker looks after it or a job waits in it.<//>` : html`
       <div class="scroll"><table><thead><tr><th scope="col">queue</th><th scope="col" class="num">due</th><th scope="col" class="num">oldest</th><th scope="col" class="num">running</th><th scope="col" class="num">to retry</th>
-        <th scope="col" class="num">scheduled</th><th scope="col" class="num">waiting</th><th scope="col" class="num">wait p95</th><th scope="col" class="num">gone in</th><th scope="col">last hour</th><th scope="col"><span class="sr">pause</span></th></tr></thead>
+        <th scope="col" class="num hide-phone">scheduled</th><th scope="col" class="num hide-phone">waiting</th><th scope="col" class="num hide-phone">wait p95</th><th scope="col" class="num hide-phone">gone in</th><th scope="col">last hour</th><th scope="col"><span class="sr">pause</span></th></tr></thead>
         <tbody>${queues.map((q) => html`<${Row} key=${q.queue} q=${q} pauses=${pauses} series=${hour.data?.queues[q.queue]} />`)}</tbody></table></div>
       <${Pauses} pauses=${pauses} />`)}<//>
   <//>`;

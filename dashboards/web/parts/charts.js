@@ -15,7 +15,24 @@ export function Spark({ values, label }) {
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-function options(width, height, unit, onHover) {
+/** A thin line where a process started: most changes of behaviour begin there. */
+const drawMarks = (marks) => (u) => {
+  const { ctx, bbox } = u;
+  ctx.save();
+  ctx.strokeStyle = colour("--muted");
+  ctx.setLineDash([3, 3]);
+  for (const at of marks()) {
+    const x = Math.round(u.valToPos(at, "x", true)) + 0.5;
+    if (x <= bbox.left || x >= bbox.left + bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
+};
+
+function options(width, height, onHover, marks) {
   const line = colour("--line");
   const axis = { stroke: colour("--muted"), grid: { stroke: line, width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
   const series = (label, name, more) => ({ label, stroke: colour(name), width: 1.6, points: { show: false }, ...more });
@@ -33,7 +50,7 @@ function options(width, height, unit, onHover) {
       series("done", "--completed"),
       series("failed", "--dead", { width: 0, fill: colour("--dead"), paths: uPlot.paths.bars({ size: [0.7, 8] }) }),
     ],
-    hooks: { setCursor: [(u) => onHover(u.cursor.idx)] },
+    hooks: { setCursor: [(u) => onHover(u.cursor.idx)], draw: [drawMarks(marks)] },
   };
 }
 
@@ -45,14 +62,16 @@ function label(tick, ticks) {
 
 /**
  * What came in, what was done and, below the axis, what failed.
- * @param {{ points: Array<{ at: string, enqueued: number, completed: number, failed: number }>, unit: string }} props
+ * @param {{ points: Array<{ at: string, enqueued: number, completed: number, failed: number }>, unit: string, marks?: string[] }} props `marks`: when processes started
  */
-export function Throughput({ points, unit }) {
+export function Throughput({ points, unit, marks = [] }) {
   const root = useRef(null);
   const tip = useRef(null);
   const chart = useRef(null);
   const seen = useRef(points);
   seen.current = points;
+  const starts = useRef([]);
+  starts.current = marks.map((at) => Date.parse(at) / 1000);
   const columns = (of) => [of.map((p) => Date.parse(p.at) / 1000), of.map((p) => p.enqueued), of.map((p) => p.completed), of.map((p) => -p.failed)];
   useEffect(() => {
     const hover = (i) => {
@@ -61,7 +80,7 @@ export function Throughput({ points, unit }) {
     };
     const draw = () => {
       chart.current?.destroy();
-      chart.current = new uPlot(options(root.current.clientWidth, 208, unit, hover), columns(seen.current), root.current);
+      chart.current = new uPlot(options(root.current.clientWidth, 208, hover, () => starts.current), columns(seen.current), root.current);
     };
     draw();
     let width = root.current.clientWidth;
@@ -76,6 +95,6 @@ export function Throughput({ points, unit }) {
   const total = (key) => points.reduce((sum, p) => sum + p[key], 0);
   return html`<figure class="chart">
     <figcaption><span data-state="available" class="state">in ${short(total("enqueued"))}</span><span data-state="completed" class="state">done ${short(total("completed"))}</span>
-      <span data-state="dead" class="state">failed ${short(total("failed"))}</span><span class="muted">per ${unit}</span><output class="muted grow num" ref=${tip} aria-hidden="true"></output></figcaption>
+      <span data-state="dead" class="state">failed ${short(total("failed"))}</span><span class="muted">per ${unit}${marks.length > 0 ? "; dashed: a process started" : ""}</span><output class="muted grow num" ref=${tip} aria-hidden="true"></output></figcaption>
     <div ref=${root} role="img" aria-label=${`Jobs per ${unit}: ${count(total("enqueued"))} came in, ${count(total("completed"))} were done, ${count(total("failed"))} failed.`}></div></figure>`;
 }

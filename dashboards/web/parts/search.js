@@ -29,7 +29,7 @@ export function Search({ filter, known }) {
   const chips = Object.keys(KEYS).filter((key) => key !== "state" && filter[key]);
   return html`<form class="search" onSubmit=${submit}><div>
       <input ref=${input} name="search" aria-label="Search jobs" placeholder="kind:deliver_message tenant:acme …" autocomplete="off" spellcheck=${false} role="combobox" aria-expanded=${open && options.length ? "true" : "false"} aria-controls="tokens"
-        value=${text} onInput=${(event) => { setText(event.target.value); setWrong(""); setOpen(true); setAt(-1); }} onKeyDown=${press} onFocus=${() => setOpen(true)} onBlur=${() => setTimeout(() => setOpen(false), 120)} />
+        value=${text} onInput=${(event) => { setText(event.target.value); setWrong(""); setOpen(true); setAt(-1); }} onKeyDown=${press} onBlur=${() => setTimeout(() => setOpen(false), 120)} />
       ${open && options.length > 0 && html`<ul class="options" id="tokens" role="listbox" aria-label="Tokens">${options.map((option, i) => html`
         <li role="option" key=${option.label} aria-selected=${i === at ? "true" : "false"} onPointerDown=${(event) => { event.preventDefault(); take(option); }}><code>${option.label}</code></li>`)}</ul>`}
     </div><button>Search</button>

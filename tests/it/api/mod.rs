@@ -16,6 +16,7 @@ mod outages;
 mod policies;
 mod schedules;
 mod secrets;
+mod stats;
 mod webhooks;
 
 use std::sync::Arc;

@@ -1,16 +1,18 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::job::Job;
 use super::registry::{Catalogue, prepare};
 use super::sealing::{Content, Form, KeyRing, NoKeys, OpenError, Protection, form};
+use super::tally::{MINUTES_KEPT, Tally};
 use crate::db;
 use crate::model::{
-    Enqueued, Filter, InvalidJob, JobId, JobRecord, Json, Limits, MAX_ENQUEUE, NewJob, Page,
-    QueueStats, Timestamp, WorkerRecord,
+    AttemptOutcome, ClaimedJob, CountedAt, Enqueued, Filter, InvalidJob, JobId, JobRecord, Json,
+    Limits, MAX_ENQUEUE, NewJob, Page, QueueStats, Timestamp, WorkerRecord,
 };
-use crate::store::{self, Changed, Matched, Store};
+use crate::store::{self, Changed, Grain, Matched, Store, Tallied};
 use crate::telemetry;
 
 /// Enqueues jobs and looks after them. Cheap to clone; runs nothing itself.
@@ -20,6 +22,7 @@ pub struct Client {
     catalogue: Catalogue,
     keys: KeyRing,
     limits: Limits,
+    tally: Arc<Tally>,
 }
 
 /// Why a job was not enqueued. Nothing of it was written.
@@ -57,6 +60,7 @@ impl Client {
             catalogue: Catalogue::default(),
             keys: KeyRing::default(),
             limits: Limits::default(),
+            tally: Arc::default(),
         }
     }
 
@@ -135,7 +139,7 @@ impl Client {
     pub async fn insert(&self, job: NewJob) -> Result<Enqueued, EnqueueError> {
         let job = self.stored(job)?;
         let enqueued = self.store.enqueue(std::slice::from_ref(&job), None).await?;
-        telemetry::enqueued(std::slice::from_ref(&job), &enqueued);
+        self.count_enqueued(std::slice::from_ref(&job), &enqueued);
         accepted(&enqueued)
     }
 
@@ -146,7 +150,7 @@ impl Client {
             .store
             .enqueue_in(tx, std::slice::from_ref(&job), None)
             .await?;
-        telemetry::enqueued(std::slice::from_ref(&job), &enqueued);
+        self.count_enqueued(std::slice::from_ref(&job), &enqueued);
         accepted(&enqueued)
     }
 
@@ -172,8 +176,52 @@ impl Client {
             Cow::Borrowed(jobs)
         };
         let enqueued = self.store.enqueue(&jobs, None).await?;
-        telemetry::enqueued(&jobs, &enqueued);
+        self.count_enqueued(&jobs, &enqueued);
         Ok(enqueued)
+    }
+
+    fn count_enqueued(&self, jobs: &[NewJob], enqueued: &[Enqueued]) {
+        telemetry::enqueued(jobs, enqueued);
+        self.tally.enqueued(&self.store, jobs, enqueued);
+    }
+
+    /// Tells and counts how an attempt ended.
+    pub(super) fn count_attempt(
+        &self,
+        job: &ClaimedJob,
+        outcome: AttemptOutcome,
+        dead: bool,
+        ran: Duration,
+    ) {
+        telemetry::attempt_ended(job, outcome, dead, job.claimed_at.since(job.run_at), ran);
+        self.tally.attempt_ended(&self.store, job, outcome, dead);
+    }
+
+    /// Writes down what was counted so far.
+    pub(super) async fn write_tally(&self) -> Result<(), store::Error> {
+        self.tally.write(&*self.store).await
+    }
+
+    /// What was enqueued and attempted, per queue and step of time, oldest first: so far back, in steps so
+    /// long. Steps are whole minutes, kept for two days; whole hours are kept for 92 days. Processes write
+    /// what they counted every few seconds; nothing is counted to answer.
+    pub async fn stats(
+        &self,
+        range: Duration,
+        step: Duration,
+    ) -> Result<Vec<CountedAt>, store::Error> {
+        let minutes_are_kept = range <= MINUTES_KEPT;
+        let tallied = Tallied {
+            grain: if minutes_are_kept {
+                Grain::Minute
+            } else {
+                Grain::Hour
+            },
+            range,
+            step,
+            now: None,
+        };
+        self.store.tallied(tallied).await
     }
 
     /// A job as it is to be stored: valid, under its kind's present name, its args sealed and compressed

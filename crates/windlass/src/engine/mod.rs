@@ -42,6 +42,7 @@ mod runtime;
 mod scheduler;
 mod schedules;
 mod sealing;
+mod tally;
 mod timetable;
 
 pub use backoff::Backoff;

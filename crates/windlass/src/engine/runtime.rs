@@ -204,6 +204,7 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         telemetry::worker_started(&id, &names);
 
         let catalogue = registry.catalogue();
+        let counted = client.clone();
         let leases = Arc::new(Leases::new(options.lease, &catalogue, client));
         let keeper = {
             let (store, leases, id) = (Arc::clone(&store), Arc::clone(&leases), id.clone());
@@ -327,6 +328,10 @@ impl<S: Clone + Send + Sync + 'static> Engine<S> {
         {
             tracing::error!(%error, "the scheduler did not end by itself");
         }
+        // Best effort: numbers to look at.
+        if let Err(error) = counted.write_tally().await {
+            tracing::debug!(%error, "what was counted last is lost");
+        }
         // Best effort: a worker that does not say goodbye is forgotten after a day.
         if let Err(error) = sign_off(&*store, &id).await {
             tracing::debug!(%error, "could not sign off");
@@ -350,13 +355,8 @@ fn recorder(outcomes: &mpsc::Sender<Finish>, leases: &Arc<Leases>) -> Record {
                 .map_or((AttemptOutcome::Completed, false), |f| {
                     (f.outcome, f.verdict == Verdict::Dead)
                 });
-            telemetry::attempt_ended(
-                job,
-                outcome,
-                dead,
-                job.claimed_at.since(job.run_at),
-                now.since(job.claimed_at),
-            );
+            let ran = now.since(job.claimed_at);
+            attempt.client.count_attempt(job, outcome, dead, ran);
             match finish {
                 // The completer lives as long as any sender: it cannot be gone.
                 Some(finish) => drop(outcomes.send(finish).await),

@@ -17,6 +17,7 @@ mod orders;
 mod policy;
 mod schedule;
 mod state;
+mod tally;
 mod time;
 mod verdict;
 
@@ -46,5 +47,6 @@ pub use schedule::{
     TickOutcome, TickRecord, UnknownWord, due, jitter, lateness,
 };
 pub use state::{Event, State, Transition, UnknownState};
+pub use tally::{Counted, CountedAt, Measure, WAIT_BOUNDS_MS};
 pub use time::{InvalidTimestamp, Timestamp};
 pub use verdict::{Finish, Lease, Recorded, Signal, Verdict};

@@ -31,6 +31,7 @@ mod schedules;
 mod schema;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod tallies;
 mod wake;
 
 pub use at_rest::{AtRest, Rewrite, Values, Walk};
@@ -44,6 +45,7 @@ pub use governed::{Governed, Granted};
 pub use news::{Finished, News, Since};
 pub use schedules::{Fire, Fired, Schedules};
 pub use schema::Schema;
+pub use tallies::{Grain, Tallied, Tallies};
 pub use wake::{Wake, WakeReceiver, Waker};
 
 /// What a store can do beyond the verbs, declared so that nothing is skipped quietly.
@@ -176,7 +178,7 @@ pub struct Migrated {
 
 /// The contract. See the [module documentation](self).
 #[async_trait]
-pub trait Store: Control + Flows + Governed + News + Schedules + Values {
+pub trait Store: Control + Flows + Governed + News + Schedules + Tallies + Values {
     /// `memory`, `sqlite` or `postgres`.
     fn name(&self) -> &'static str;
 

@@ -37,6 +37,7 @@ mod rescue;
 mod scheduler;
 mod schedules;
 mod signals;
+mod tallies;
 mod transactions;
 mod unique;
 mod wakes;
@@ -270,6 +271,12 @@ macro_rules! store_conformance {
                 queues_tell_how_each_stands,
                 queues_tell_the_oldest_due_job,
                 queues_without_unfinished_jobs_are_not_told,
+            }
+            tallies {
+                adds_up_within_a_minute_and_begins_anew_in_the_next,
+                tells_longer_steps_of_the_same,
+                forgets_the_steps_of_one_grain,
+                loses_nothing_that_many_count_at_once,
             }
             workers {
                 nobody_works_at_first,

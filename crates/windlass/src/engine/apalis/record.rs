@@ -114,8 +114,8 @@ impl End {
             .map_or((AttemptOutcome::Completed, false), |f| {
                 (f.outcome, f.verdict == Verdict::Dead)
             });
-        let (waited, ran) = (job.claimed_at.since(job.run_at), now.since(job.claimed_at));
-        telemetry::attempt_ended(job, outcome, dead, waited, ran);
+        let ran = now.since(job.claimed_at);
+        attempt.client.count_attempt(job, outcome, dead, ran);
         match finish {
             // The completer lives as long as any sender: it cannot be gone.
             Some(finish) => drop(self.outcomes.send(finish).await),

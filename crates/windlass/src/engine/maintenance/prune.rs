@@ -3,7 +3,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Service;
-use crate::store::{Error, Prune, Store};
+use crate::engine::tally::{HOURS_KEPT, MINUTES_KEPT};
+use crate::store::{Error, Grain, Prune, Store};
 use crate::telemetry;
 
 /// Most rows deleted by one statement.
@@ -12,6 +13,7 @@ const BATCH: u32 = 5_000;
 const ROUNDS: usize = 20;
 /// How long ticks of schedules are kept, besides the latest of each.
 const TICKS: Duration = Duration::from_hours(24 * 30);
+const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// How long finished jobs, and the record of what operators did, are kept.
@@ -65,6 +67,10 @@ impl Service for PruneService {
         store.prune_audit(audit, BATCH, None).await?;
         // Before the jobs: their ticks remember how they ended.
         store.prune_ticks(TICKS, None).await?;
+        store
+            .prune_tallies(Grain::Minute, MINUTES_KEPT + HOUR, None)
+            .await?;
+        store.prune_tallies(Grain::Hour, HOURS_KEPT, None).await?;
         for _ in 0..ROUNDS {
             let prune = Prune {
                 completed,

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::Service;
 use crate::engine::runtime::EngineOptions;
+use crate::engine::tally;
 use crate::store::{Error, Rescue, Store};
 use crate::telemetry;
 
@@ -49,6 +50,7 @@ impl Service for RescueService {
             };
             let rescued = store.rescue(rescue).await?;
             telemetry::rescued(&rescued);
+            tally::rescued(store, &rescued).await?;
             if rescued.len() < BATCH as usize {
                 return Ok(());
             }

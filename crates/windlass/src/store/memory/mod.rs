@@ -14,6 +14,7 @@
 //! - `processes`: who works, and who leads
 //! - `control`: settings and the audit log
 //! - `schedules`: the timetable and its ticks
+//! - `tallies`: what happened, counted
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -45,6 +46,7 @@ mod processes;
 mod read;
 mod schedules;
 mod signals;
+mod tallies;
 
 pub use clock::ManualClock;
 use control::Controls;
@@ -78,6 +80,7 @@ struct Data {
     checkpoints: HashMap<JobId, Json>,
     flows: flows::Book,
     signals: HashMap<(JobId, String), Signal>,
+    counts: tallies::Counts,
 }
 
 impl MemoryStore {

@@ -70,6 +70,7 @@ mod signals;
 mod sql;
 mod start;
 mod steps;
+mod tallies;
 
 use governed::GovernedQueues;
 use lane::Lane;

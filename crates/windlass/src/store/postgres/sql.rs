@@ -85,6 +85,7 @@ statements! {
     PRUNE = "prune";
     PRUNE_AUDIT = "prune_audit";
     PRUNE_FLOWS = "prune_flows";
+    PRUNE_TALLIES = "prune_tallies";
     PUT_BUCKETS = "put_buckets";
     PUT_SETTING = "put_setting";
     PUT_SIGNAL = "put_signal";
@@ -125,6 +126,8 @@ statements! {
     STEP_NAMES = "step_names";
     STUCK_LINES = "stuck_lines";
     SWEEP_SIGNALS = "sweep_signals";
+    TALLIED = "tallied";
+    TALLY = "tally";
     TICK = "tick";
     TICK_MISS = "tick_miss";
     TICK_PRUNE = "tick_prune";

@@ -52,6 +52,7 @@ mod schedules;
 mod signals;
 mod start;
 mod steps;
+mod tallies;
 mod workers;
 
 use rows::Woken;
