@@ -9,6 +9,7 @@ mod audit;
 mod auth;
 mod backups;
 mod body;
+mod correlations;
 mod dashboard;
 mod deliveries;
 mod flows;
@@ -195,6 +196,7 @@ pub fn app(state: ApiState) -> Router {
         .merge(flows::router())
         .merge(messages::router())
         .merge(quarantine::router())
+        .merge(correlations::router())
         .merge(queues::router())
         .merge(schedules::router())
         .merge(policies::router())

@@ -51,5 +51,5 @@ async fn every_route_but_health_asks_for_the_key() {
             }
         }
     }
-    assert_eq!(guarded, 51, "routes that need the key");
+    assert_eq!(guarded, 52, "routes that need the key");
 }

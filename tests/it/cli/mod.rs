@@ -5,3 +5,4 @@ mod delivery;
 mod flows;
 mod process;
 mod schedules;
+mod trace;

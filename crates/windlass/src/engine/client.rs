@@ -2,6 +2,8 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use tracing::Instrument;
+
 use super::job::Job;
 use super::registry::{Catalogue, prepare};
 use super::sealing::{Content, Form, KeyRing, NoKeys, OpenError, Protection, form};
@@ -11,7 +13,7 @@ use crate::model::{
     QueueStats, Timestamp, WorkerRecord,
 };
 use crate::store::{self, Changed, Matched, Store};
-use crate::telemetry;
+use crate::telemetry::{self, Cause};
 
 /// Enqueues jobs and looks after them. Cheap to clone; runs nothing itself.
 #[derive(Debug, Clone)]
@@ -133,19 +135,20 @@ impl Client {
 
     /// Enqueues a prepared job.
     pub async fn insert(&self, job: NewJob) -> Result<Enqueued, EnqueueError> {
-        let job = self.stored(job)?;
-        let enqueued = self.store.enqueue(std::slice::from_ref(&job), None).await?;
+        let span = telemetry::enqueue_span(&job.kind);
+        let job = span.in_scope(|| self.stored(job))?;
+        let enqueued = self.store.enqueue(std::slice::from_ref(&job), None);
+        let enqueued = enqueued.instrument(span).await?;
         telemetry::enqueued(std::slice::from_ref(&job), &enqueued);
         accepted(&enqueued)
     }
 
     /// Enqueues a prepared job within the caller's transaction.
     pub async fn insert_in(&self, tx: &mut db::Tx, job: NewJob) -> Result<Enqueued, EnqueueError> {
-        let job = self.stored(job)?;
-        let enqueued = self
-            .store
-            .enqueue_in(tx, std::slice::from_ref(&job), None)
-            .await?;
+        let span = telemetry::enqueue_span(&job.kind);
+        let job = span.in_scope(|| self.stored(job))?;
+        let enqueued = self.store.enqueue_in(tx, std::slice::from_ref(&job), None);
+        let enqueued = enqueued.instrument(span).await?;
         telemetry::enqueued(std::slice::from_ref(&job), &enqueued);
         accepted(&enqueued)
     }
@@ -165,7 +168,9 @@ impl Client {
                 problem: format!("{} (job {index} of the batch)", e.problem),
             })?;
         }
-        let jobs = if jobs.iter().any(|job| self.changes(job)) {
+        let cause = Cause::current();
+        let heir = cause != Cause::default();
+        let jobs = if heir || jobs.iter().any(|job| self.changes(job)) {
             let stored = jobs.iter().cloned().map(|job| self.protected(job));
             Cow::Owned(stored.collect::<Result<_, _>>()?)
         } else {
@@ -184,6 +189,7 @@ impl Client {
     }
 
     fn protected(&self, mut job: NewJob) -> Result<NewJob, EnqueueError> {
+        inherit(&mut job, &Cause::current());
         if !self.changes(&job) {
             return Ok(job);
         }
@@ -338,6 +344,16 @@ impl Client {
     /// The store's clock; also the cheapest proof that it answers.
     pub async fn now(&self) -> Result<Timestamp, store::Error> {
         self.store.now().await
+    }
+}
+
+/// What a job does not say itself, it takes over from the work that enqueues it.
+fn inherit(job: &mut NewJob, cause: &Cause) {
+    if job.correlation_id.is_none() {
+        job.correlation_id.clone_from(&cause.correlation_id);
+    }
+    if job.trace_parent.is_none() {
+        job.trace_parent.clone_from(&cause.trace_parent);
     }
 }
 
