@@ -1,5 +1,4 @@
 //! What work belongs to is carried on to what it enqueues.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use serde::{Deserialize, Serialize};
 use windlass::model::NewFlow;

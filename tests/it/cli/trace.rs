@@ -11,8 +11,8 @@ async fn everything_of_an_id_is_shown_in_order_and_another_tenants_is_not() {
     for name in ["Ada", "Bob"] {
         let args = json!({"name": name}).to_string();
         let more = ["--correlation", "order-7", "--tenant", "acme"];
-        let told = desk.run(&[&["enqueue", "greet", &args], &more[..]].concat());
-        assert_eq!(told.await.exit, Exit::Done);
+        let args = [&["enqueue", "greet", &args], &more[..]].concat();
+        assert_eq!(desk.run(&args).await.exit, Exit::Done);
     }
     let shown = desk.run(&["trace", "order-7"]).await;
     assert_eq!(shown.exit, Exit::Done, "{}", shown.err);
