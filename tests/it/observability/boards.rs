@@ -43,7 +43,10 @@ fn check(known: &BTreeSet<String>, expression: &str, place: &str) -> usize {
     let named = metrics_in(expression);
     for name in &named {
         let others = OTHERS.iter().any(|prefix| name.starts_with(prefix));
-        assert!(others || known.contains(name), "{place} names {name}, which nobody exports");
+        assert!(
+            others || known.contains(name),
+            "{place} names {name}, which nobody exports"
+        );
     }
     named.len()
 }
@@ -85,7 +88,10 @@ fn rules_name_only_metrics_that_are_exported() {
         for rule in rules(&path) {
             let name = rule["alert"].as_str().or(rule["record"].as_str()).unwrap();
             let place = format!("{}, {name}", path.display());
-            assert!(check(&known, rule["expr"].as_str().unwrap(), &place) > 0, "{place}");
+            assert!(
+                check(&known, rule["expr"].as_str().unwrap(), &place) > 0,
+                "{place}"
+            );
         }
     }
 }
@@ -95,14 +101,23 @@ fn every_board_has_a_place_of_its_own() {
     let mut uids = BTreeSet::new();
     for path in files("dashboards/grafana", ".json") {
         let board: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-        assert!(uids.insert(board["uid"].as_str().unwrap().to_owned()), "{}", path.display());
+        assert!(
+            uids.insert(board["uid"].as_str().unwrap().to_owned()),
+            "{}",
+            path.display()
+        );
         let mut taken = BTreeSet::new();
         for panel in board["panels"].as_array().unwrap() {
             let at = &panel["gridPos"];
             let number = |name: &str| at[name].as_u64().unwrap();
             for x in number("x")..number("x") + number("w") {
                 for y in number("y")..number("y") + number("h") {
-                    assert!(x < 24 && taken.insert((x, y)), "{} of {}", panel["title"], path.display());
+                    assert!(
+                        x < 24 && taken.insert((x, y)),
+                        "{} of {}",
+                        panel["title"],
+                        path.display()
+                    );
                 }
             }
         }
@@ -118,10 +133,20 @@ fn the_example_stack_can_be_read_and_finds_its_files() {
     }
     let compose = yaml(&root().join(folder).join("compose.yml"));
     let services = compose["services"].as_object().unwrap();
-    for name in ["prometheus", "alertmanager", "grafana", "loki", "tempo", "alloy"] {
+    for name in [
+        "prometheus",
+        "alertmanager",
+        "grafana",
+        "loki",
+        "tempo",
+        "alloy",
+    ] {
         let service = &services[name];
         let image = service["image"].as_str().unwrap();
-        assert!(image.contains(':') && !image.ends_with(":latest"), "{name}: {image}");
+        assert!(
+            image.contains(':') && !image.ends_with(":latest"),
+            "{name}: {image}"
+        );
         for volume in service["volumes"].as_array().into_iter().flatten() {
             let from = volume.as_str().unwrap().split(':').next().unwrap();
             if from.starts_with('.') {
@@ -132,5 +157,8 @@ fn the_example_stack_can_be_read_and_finds_its_files() {
     }
     let prometheus = yaml(&root().join(folder).join("prometheus.yml"));
     let jobs = prometheus["scrape_configs"].as_array().unwrap();
-    assert!(jobs.iter().any(|job| job["job_name"] == "metachat-jobs"), "{jobs:?}");
+    assert!(
+        jobs.iter().any(|job| job["job_name"] == "metachat-jobs"),
+        "{jobs:?}"
+    );
 }

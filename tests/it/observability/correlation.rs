@@ -113,6 +113,8 @@ async fn followed(rig: Arc<Rig>) {
     let told = answer.json();
     assert_eq!(told["correlation_id"], ID);
     assert_eq!(told["entries"].as_array().unwrap().len(), entries.len());
-    let answer = api.get("/v1/correlations/order%2F7@shop?tenant=nobody").await;
+    let answer = api
+        .get("/v1/correlations/order%2F7@shop?tenant=nobody")
+        .await;
     assert_eq!(answer.json()["entries"], json!([]));
 }

@@ -44,15 +44,27 @@ pub(super) fn rule_files() -> Vec<PathBuf> {
 pub(super) fn rules(path: &Path) -> Vec<Value> {
     let file = yaml(path);
     let groups = file["groups"].as_array().unwrap();
-    let rules = groups.iter().flat_map(|group| group["rules"].as_array().unwrap());
+    let rules = groups
+        .iter()
+        .flat_map(|group| group["rules"].as_array().unwrap());
     rules.cloned().collect()
 }
 
 /// The names of metrics in an expression: words that are no function, operator, label or number.
 pub(super) fn metrics_in(expression: &str) -> BTreeSet<String> {
     const WORDS: [&str; 12] = [
-        "and", "or", "unless", "by", "without", "on", "ignoring", "group_left", "group_right", "bool",
-        "offset", "atan2",
+        "and",
+        "or",
+        "unless",
+        "by",
+        "without",
+        "on",
+        "ignoring",
+        "group_left",
+        "group_right",
+        "bool",
+        "offset",
+        "atan2",
     ];
     let mut found = BTreeSet::new();
     let bytes: Vec<char> = expression.chars().collect();
@@ -71,7 +83,9 @@ pub(super) fn metrics_in(expression: &str) -> BTreeSet<String> {
             labels = false;
         } else if (c.is_ascii_alphabetic() || c == '_') && braces == 0 {
             let start = at;
-            while at < bytes.len() && (bytes[at].is_ascii_alphanumeric() || "_:".contains(bytes[at])) {
+            while at < bytes.len()
+                && (bytes[at].is_ascii_alphanumeric() || "_:".contains(bytes[at]))
+            {
                 at += 1;
             }
             let word: String = bytes[start..at].iter().collect();
@@ -98,11 +112,15 @@ pub(super) fn metrics_in(expression: &str) -> BTreeSet<String> {
 fn metrics_are_told_from_the_other_words_of_an_expression() {
     let of = |expression: &str| metrics_in(expression).into_iter().collect::<Vec<_>>();
     assert_eq!(
-        of(r#"histogram_quantile(0.95, sum by (le, kind) (rate(a_bucket{route!~"/x|b"}[5m]))) > 1e6"#),
+        of(
+            r#"histogram_quantile(0.95, sum by (le, kind) (rate(a_bucket{route!~"/x|b"}[5m]))) > 1e6"#
+        ),
         ["a_bucket"]
     );
     assert_eq!(
-        of("sum without (state) (a{s='used'}) / on (i) group_left () b and time() - slo:c:d > 26 * 3600"),
+        of(
+            "sum without (state) (a{s='used'}) / on (i) group_left () b and time() - slo:c:d > 26 * 3600"
+        ),
         ["a", "b", "slo:c:d"]
     );
 }

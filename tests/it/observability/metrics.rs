@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use metachat_jobs::telemetry;
-use metrics::{
-    Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
-};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 
 use super::files::{files, read};
 use crate::program::{KEY, Running, client, wait_for};
@@ -37,7 +35,11 @@ impl Described {
     fn note(&self, name: &KeyName, kind: &'static str, unit: Option<Unit>, meaning: &str) {
         let unit = unit.map_or("count", |unit| unit.as_str()).to_owned();
         let said = (kind, unit, meaning.to_owned());
-        let before = self.0.lock().unwrap().insert(name.as_str().to_owned(), said);
+        let before = self
+            .0
+            .lock()
+            .unwrap()
+            .insert(name.as_str().to_owned(), said);
         assert!(before.is_none(), "{} is described twice", name.as_str());
     }
 }
@@ -77,7 +79,10 @@ pub(super) fn documented() -> BTreeMap<String, Said> {
         let [name, kind, unit, labels, meaning] = cells[..] else {
             panic!("not a row of five cells: {row}")
         };
-        let labels = labels.split(',').map(str::trim).filter(|label| !label.is_empty());
+        let labels = labels
+            .split(',')
+            .map(str::trim)
+            .filter(|label| !label.is_empty());
         let said = Said {
             kind: kind.to_owned(),
             unit: unit.to_owned(),
@@ -130,7 +135,11 @@ fn every_constant_of_telemetry_is_a_documented_metric() {
                 continue;
             }
             constants += 1;
-            assert!(documented.contains_key(name), "{name} of {}", path.display());
+            assert!(
+                documented.contains_key(name),
+                "{name} of {}",
+                path.display()
+            );
         }
     }
     assert!(constants > 60, "{constants} constants were found");
@@ -138,17 +147,24 @@ fn every_constant_of_telemetry_is_a_documented_metric() {
 
 /// Name and labels of each sample, histograms by their own name.
 fn samples(text: &str, documented: &BTreeMap<String, Said>) -> Vec<(String, BTreeSet<String>)> {
-    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|line| {
             let series = line.rsplit_once(' ').unwrap().0;
             let (name, labels) = series.split_once('{').unwrap_or((series, ""));
             let histogram = ["_bucket", "_sum", "_count"].iter().find_map(|part| {
                 let name = name.strip_suffix(part)?;
-                documented.get(name).filter(|said| said.kind == "histogram").map(|_| name)
+                documented
+                    .get(name)
+                    .filter(|said| said.kind == "histogram")
+                    .map(|_| name)
             });
             let labels = labels.trim_end_matches('}').split("\",");
-            let labels = labels.filter_map(|label| label.split_once('=')).map(|(label, _)| label);
+            let labels = labels
+                .filter_map(|label| label.split_once('='))
+                .map(|(label, _)| label);
             let labels = labels.filter(|label| *label != "le").map(ToOwned::to_owned);
             (histogram.unwrap_or(name).to_owned(), labels.collect())
         })
@@ -166,7 +182,13 @@ async fn a_running_process_answers_with_documented_metrics_and_labels_only() {
     let log = folder.path().join("log");
     let mut command: Command = crate::program::program(folder.path());
     let child = command
-        .args(["run", "--database", "sqlite:metachat-jobs.db", "--set", "server.port=0"])
+        .args([
+            "run",
+            "--database",
+            "sqlite:metachat-jobs.db",
+            "--set",
+            "server.port=0",
+        ])
         .args(["--set", &format!("security.admin_key={KEY}")])
         .stdout(std::fs::File::create(&log).unwrap())
         .stderr(Stdio::null())
