@@ -39,12 +39,9 @@ pub fn request_completed(method: &Method, route: &str, status: StatusCode, took:
     histogram!(DURATION, "method" => method, "route" => route, "status_code" => code).record(took);
 }
 
-/// The event that a request's handler panicked.
-pub const HANDLER_PANICKED: &str = "http.handler_panicked";
-
 /// A handler panicked; its message may hold anything and is not repeated here.
 pub fn handler_panicked() {
-    error!(name: HANDLER_PANICKED, "a request handler panicked; this is a defect of this program");
+    error!("a request handler panicked; this is a defect of this program");
 }
 
 /// The store did not do what a request needed.

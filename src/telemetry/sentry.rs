@@ -24,18 +24,16 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::Registry;
 use uuid::Uuid;
-use windlass::telemetry::events;
+use windlass::telemetry::{Cause, events};
 
-use super::http::HANDLER_PANICKED;
 use super::options::{Monitor, Monitors, TelemetryOptions};
 
 /// What is told to Sentry.
-const REPORTED: [&str; 5] = [
+const REPORTED: [&str; 4] = [
     events::ATTEMPT_ENDED,
     events::JOB_DEAD,
     events::TICK_FIRED,
     events::SCHEDULE_FAILED,
-    HANDLER_PANICKED,
 ];
 /// Fields that become tags, by which events are searched; others are left out.
 const TAGS: [&str; 10] = [
@@ -119,42 +117,28 @@ impl Reports {
         self.client.close(Some(patience));
     }
 
-    /// Where, and not in which words: those may hold anything.
+    /// Where, and not in which words: those may hold anything. What it worked for is known while the task
+    /// is still there.
     fn panicked(&self, panic: &PanicHookInfo<'_>) {
-        let place = panic
-            .location()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        let group = ["panic".to_owned(), place.clone()];
-        self.send(
-            "the program panicked",
-            Level::Fatal,
-            group,
-            [("place", place)],
-        );
-    }
-
-    fn send<const N: usize>(
-        &self,
-        message: &str,
-        level: Level,
-        group: impl IntoIterator<Item = String>,
-        tags: [(&str, String); N],
-    ) {
-        let tags = tags.map(|(name, value)| (name.to_owned(), value));
-        self.capture(message.to_owned(), level, group, tags.into());
+        let place = panic.location().map(ToString::to_string);
+        let place = place.unwrap_or_default();
+        let mut tags = BTreeMap::from([("place".to_owned(), place.clone())]);
+        if let Some(id) = Cause::current().correlation_id {
+            tags.insert("correlationId".to_owned(), id);
+        }
+        let group = ["panic".to_owned(), place];
+        self.capture("the program panicked".to_owned(), group, tags);
     }
 
     fn capture(
         &self,
         message: String,
-        level: Level,
         group: impl IntoIterator<Item = String>,
         tags: BTreeMap<String, String>,
     ) {
         let event = Event {
             message: Some(message),
-            level,
+            level: Level::Error,
             logger: Some("metachat-jobs".to_owned()),
             fingerprint: Cow::Owned(group.into_iter().map(Cow::Owned).collect()),
             tags: tags.into_iter().collect(),
@@ -166,12 +150,7 @@ impl Reports {
     fn job(&self, what: &str, fields: Fields) {
         let kind = fields.text("job.kind");
         let group = [what.to_owned(), kind.clone(), fields.text("fingerprint")];
-        self.capture(
-            format!("{what}: {kind}"),
-            Level::Error,
-            group,
-            fields.tags(),
-        );
+        self.capture(format!("{what}: {kind}"), group, fields.tags());
     }
 
     /// How a run of a schedule stands, if that is what this is told of.
@@ -254,11 +233,7 @@ impl<S: Subscriber> Layer<S> for Reports {
                 let name = fields.text("schedule");
                 let group = ["schedule failed".to_owned(), name.clone()];
                 let message = format!("schedule failed: {name}");
-                self.capture(message, Level::Error, group, fields.tags());
-            }
-            HANDLER_PANICKED => {
-                let message = "a request handler panicked";
-                self.send(message, Level::Error, [message.to_owned()], []);
+                self.capture(message, group, fields.tags());
             }
             _ => {}
         }
