@@ -172,9 +172,19 @@ pub(crate) fn attempt_span(job: &ClaimedJob) -> tracing::Span {
     span
 }
 
-/// Around the enqueueing of a job.
-pub(crate) fn enqueue_span(kind: &str) -> tracing::Span {
-    tracing::debug_span!("enqueue", otel.kind = "producer", job.kind = kind)
+/// Around the enqueueing of jobs. Whoever set them off elsewhere is linked: the jobs name this span instead.
+pub(crate) fn enqueue_span(jobs: &[NewJob]) -> tracing::Span {
+    let kind = jobs.first().map(|job| job.kind.as_str());
+    let (count, here) = (jobs.len(), Cause::current().trace_parent);
+    let span = tracing::debug_span!(
+        "enqueue",
+        otel.kind = "producer",
+        job.kind = kind,
+        jobs = count
+    );
+    let given = jobs.iter().filter_map(|job| job.trace_parent.as_deref());
+    cause::link(&span, given.filter(|given| Some(*given) != here.as_deref()));
+    span
 }
 
 /// What the attempt's work belongs to.

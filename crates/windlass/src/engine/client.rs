@@ -135,7 +135,7 @@ impl Client {
 
     /// Enqueues a prepared job.
     pub async fn insert(&self, job: NewJob) -> Result<Enqueued, EnqueueError> {
-        let span = telemetry::enqueue_span(&job.kind);
+        let span = telemetry::enqueue_span(std::slice::from_ref(&job));
         let job = span.in_scope(|| self.stored(job))?;
         let enqueued = self.store.enqueue(std::slice::from_ref(&job), None);
         let enqueued = enqueued.instrument(span).await?;
@@ -145,7 +145,7 @@ impl Client {
 
     /// Enqueues a prepared job within the caller's transaction.
     pub async fn insert_in(&self, tx: &mut db::Tx, job: NewJob) -> Result<Enqueued, EnqueueError> {
-        let span = telemetry::enqueue_span(&job.kind);
+        let span = telemetry::enqueue_span(std::slice::from_ref(&job));
         let job = span.in_scope(|| self.stored(job))?;
         let enqueued = self.store.enqueue_in(tx, std::slice::from_ref(&job), None);
         let enqueued = enqueued.instrument(span).await?;
@@ -168,15 +168,15 @@ impl Client {
                 problem: format!("{} (job {index} of the batch)", e.problem),
             })?;
         }
-        let cause = Cause::current();
-        let heir = cause != Cause::default();
+        let span = telemetry::enqueue_span(jobs);
+        let heir = span.in_scope(Cause::current) != Cause::default();
         let jobs = if heir || jobs.iter().any(|job| self.changes(job)) {
             let stored = jobs.iter().cloned().map(|job| self.protected(job));
-            Cow::Owned(stored.collect::<Result<_, _>>()?)
+            Cow::Owned(span.in_scope(|| stored.collect::<Result<_, _>>())?)
         } else {
             Cow::Borrowed(jobs)
         };
-        let enqueued = self.store.enqueue(&jobs, None).await?;
+        let enqueued = self.store.enqueue(&jobs, None).instrument(span).await?;
         telemetry::enqueued(&jobs, &enqueued);
         Ok(enqueued)
     }
@@ -352,7 +352,8 @@ fn inherit(job: &mut NewJob, cause: &Cause) {
     if job.correlation_id.is_none() {
         job.correlation_id.clone_from(&cause.correlation_id);
     }
-    if job.trace_parent.is_none() {
+    // While the program traces, the span that enqueues is what the job was set off by.
+    if cause.trace_parent.is_some() && (job.trace_parent.is_none() || telemetry::is_traced()) {
         job.trace_parent.clone_from(&cause.trace_parent);
     }
 }

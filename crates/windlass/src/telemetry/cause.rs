@@ -73,6 +73,13 @@ pub fn set_off(span: &Span, kind: &str, trace_parent: Option<&str>) {
     };
 }
 
+/// Says by which spans, elsewhere, one was set off.
+pub(super) fn link<'t>(span: &Span, trace_parents: impl Iterator<Item = &'t str>) {
+    if let Some(traces) = TRACES.get() {
+        trace_parents.for_each(|parent| traces.link(span, parent));
+    }
+}
+
 /// The trace of a `traceparent`; `None` if it is none of version 00, the only one there is.
 pub fn trace_id(trace_parent: &str) -> Option<&str> {
     let mut parts = trace_parent.split('-');
