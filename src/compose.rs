@@ -34,6 +34,7 @@ use crate::services::graph::Graph;
 use crate::services::models::Models;
 use crate::services::notifier::Notifier;
 use crate::services::webhooks::Webhooks;
+use crate::telemetry::{Monitor, Monitors};
 
 /// What a DBA sees the connections as.
 const APPLICATION: &str = "metachat-jobs";
@@ -320,6 +321,20 @@ fn timetable(config: &Config) -> Result<Vec<Schedule>, TimetableError> {
     let targets = config.backups.targets.iter();
     let targets = targets.map(|(name, target)| (name, target.wal.is_some()));
     jobs::schedules::timetable(&config.schedules, targets)
+}
+
+/// The schedules as Sentry watches over them.
+pub fn monitors(config: &Config) -> anyhow::Result<Monitors> {
+    let timetable = timetable(config).context("settings schedules")?;
+    let monitor = |schedule: Schedule| {
+        let monitor = Monitor {
+            kind: schedule.kind,
+            cron: schedule.cron,
+            zone: schedule.zone,
+        };
+        (schedule.name, monitor)
+    };
+    Ok(timetable.into_iter().map(monitor).collect())
 }
 
 /// How the engine runs.

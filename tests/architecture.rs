@@ -96,6 +96,12 @@ const ROOMS: &[Room] = &[
         crates: &[],
     },
     Room {
+        place: "crates/windlass/src/telemetry",
+        may: &["windlass::model"],
+        never: &[MEMORY, POSTGRES, SQLITE, NO_SQL],
+        crates: &[],
+    },
+    Room {
         place: "crates/windlass/src/testing.rs",
         may: &["windlass::model", "windlass::store", "windlass::engine"],
         never: &[POSTGRES, SQLITE, NO_SQL],
@@ -152,6 +158,7 @@ const ROOMS: &[Room] = &[
             "windlass::model",
             "windlass::store",
             "metachat_jobs::backups",
+            "metachat_jobs::platform",
             "metachat_jobs::records",
         ],
         never: &[MEMORY, POSTGRES, SQLITE, NO_SQL],

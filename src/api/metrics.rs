@@ -35,6 +35,8 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 )]
 async fn show(State(state): State<ApiState>) -> impl IntoResponse {
     if let Some(records) = &state.records {
+        let pool = records.pool_status();
+        telemetry::pools::stands(pool.open, pool.idle, pool.most);
         // What waits for a person is a fact of the database, the same whichever process is asked.
         let parts = tokio::time::timeout(PATIENCE, records.count_unknown()).await;
         telemetry::delivery::undecided(parts.ok().and_then(Result::ok));

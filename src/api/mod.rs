@@ -11,6 +11,7 @@ mod backups;
 mod body;
 mod bounds;
 mod contract;
+mod correlations;
 mod dashboard;
 mod deliveries;
 mod errors;
@@ -302,6 +303,7 @@ pub fn app(state: ApiState) -> Router {
         .merge(quarantine::router())
         .merge(errors::router())
         .merge(stats::router())
+        .merge(correlations::router())
         .merge(queues::router())
         .merge(schedules::router())
         .merge(policies::router())

@@ -4,19 +4,17 @@ use std::any::Any;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tracing::field::Empty;
 use tracing::{Instrument, error_span};
-use uuid::Uuid;
 
 use super::Problem;
 use crate::telemetry;
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
-const TRACE_PARENT: HeaderName = HeaderName::from_static("traceparent");
-const LONGEST_ID: usize = 128;
+use crate::telemetry::correlation::{
+    self, CORRELATION_ID, Cause, REQUEST_ID, TRACE_PARENT, header, is_traced, new_id, set_off,
+};
 
 /// What a request belongs to. Jobs that it enqueues carry it on.
 #[derive(Debug, Clone)]
@@ -25,30 +23,54 @@ pub(super) struct RequestContext {
     pub(super) trace_parent: Option<String>,
 }
 
-/// Gives the request its ids, echoes them, and tells how it was answered.
+/// Gives the request its ids, echoes them, and tells how it was answered. An id that is none is replaced.
 pub(super) async fn observe(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let request_id = id(request.headers(), &REQUEST_ID).unwrap_or_else(new_id);
-    let correlation_id =
-        id(request.headers(), &CORRELATION_ID).unwrap_or_else(|| request_id.clone());
-    let trace_parent = trace_parent(request.headers());
+    let headers = request.headers();
+    let given = |name| header(headers, &name).and_then(correlation::id);
+    let request_id = given(REQUEST_ID).map_or_else(new_id, ToOwned::to_owned);
+    let correlation_id = given(CORRELATION_ID).unwrap_or(&request_id).to_owned();
+    let trace_parent = header(headers, &TRACE_PARENT).and_then(correlation::trace_parent);
+    let trace_parent = trace_parent.map(ToOwned::to_owned);
     let method = request.method().clone();
     let route = request
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
-    request.extensions_mut().insert(RequestContext {
-        correlation_id: correlation_id.clone(),
-        trace_parent,
-    });
 
     // Of the highest level, so that no setting takes the ids from a line that is written.
     let span = error_span!(
         "http",
         requestId = request_id,
-        correlationId = correlation_id
+        correlationId = correlation_id,
+        traceId = Empty,
+        otel.kind = Empty,
+        otel.name = Empty,
+        http.response.status_code = Empty,
     );
-    let mut response = next.run(request).instrument(span.clone()).await;
+    if is_traced() {
+        span.record("otel.name", format!("{method} {route}"));
+    }
+    set_off(&span, "server", trace_parent.as_deref());
+    request.extensions_mut().insert(RequestContext {
+        correlation_id: correlation_id.clone(),
+        // While the program traces, jobs are set off by its own span.
+        trace_parent: span
+            .in_scope(Cause::current)
+            .trace_parent
+            .or_else(|| trace_parent.clone()),
+    });
+    let cause = Cause {
+        correlation_id: Some(correlation_id.clone()),
+        trace_parent,
+    };
+    let mut response = cause
+        .scope(next.run(request))
+        .instrument(span.clone())
+        .await;
+    if is_traced() {
+        span.record("http.response.status_code", response.status().as_u16());
+    }
     span.in_scope(|| {
         telemetry::http::request_completed(&method, &route, response.status(), started.elapsed());
     });
@@ -66,38 +88,6 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
 pub(super) fn answer_panic(_: Box<dyn Any + Send>) -> Response {
     telemetry::http::handler_panicked();
     Problem::internal().into_response()
-}
-
-/// An id from outside goes into logs and rows, so it must look like one; others are replaced.
-fn id(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    let id = headers.get(name)?.to_str().ok()?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.:/+=@".contains(c);
-    let valid = !id.is_empty() && id.len() <= LONGEST_ID && id.chars().all(fits);
-    valid.then(|| id.to_owned())
-}
-
-fn new_id() -> String {
-    Uuid::now_v7().to_string()
-}
-
-/// A W3C trace context of version 00; anything else is ignored, as the standard asks.
-fn trace_parent(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(TRACE_PARENT)?.to_str().ok()?;
-    let parts: Vec<&str> = text.split('-').collect();
-    let hex = |part: &str, digits| {
-        part.len() == digits && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let [version, trace, span, flags] = parts[..] else {
-        return None;
-    };
-    let nonzero = |part: &str| part.bytes().any(|b| b != b'0');
-    let valid = version == "00"
-        && hex(trace, 32)
-        && nonzero(trace)
-        && hex(span, 16)
-        && nonzero(span)
-        && hex(flags, 2);
-    valid.then(|| text.to_owned())
 }
 
 #[cfg(test)]
@@ -126,26 +116,5 @@ mod tests {
         let body = String::from_utf8(body.unwrap().to_vec()).unwrap();
         assert!(body.contains("/problems/internal"), "{body}");
         assert!(!body.contains("hunter2"), "{body}");
-    }
-
-    #[test]
-    fn only_a_trace_parent_of_the_standards_form_is_carried_on() {
-        let read = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(TRACE_PARENT, text.parse().unwrap());
-            trace_parent(&headers)
-        };
-        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(read(good).as_deref(), Some(good));
-        for bad in [
-            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
-            "",
-        ] {
-            assert_eq!(read(bad), None, "{bad}");
-        }
     }
 }

@@ -240,6 +240,7 @@ impl From<OperationError> for Problem {
             ),
             OperationError::Records(error) => error.into(),
             OperationError::Backups(error) => error.into(),
+            OperationError::Platform(error) => error.into(),
             OperationError::Enqueue(error) => error.into(),
             OperationError::Operator(error) => error.into(),
             OperationError::Store(error) => error.into(),

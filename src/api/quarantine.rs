@@ -245,7 +245,7 @@ async fn discard(
 }
 
 impl ApiState {
-    fn quarantine(&self) -> Result<&Quarantine, Problem> {
+    pub(super) fn quarantine(&self) -> Result<&Quarantine, Problem> {
         self.quarantine
             .as_ref()
             .ok_or_else(Problem::not_in_quarantine)

@@ -128,6 +128,7 @@ impl From<OperationError> for Failure {
             OperationError::State { .. } => Self::new(Exit::Failed, error.to_string()),
             OperationError::Records(error) => error.into(),
             OperationError::Backups(error) => error.into(),
+            OperationError::Platform(error) => error.into(),
             OperationError::Enqueue(error) => error.into(),
             OperationError::Operator(error) => error.into(),
             OperationError::Store(error) => error.into(),

@@ -36,6 +36,7 @@ mod show;
 mod signal;
 mod slots;
 mod tables;
+mod trace;
 mod trial;
 mod view;
 mod webhooks;
@@ -147,6 +148,8 @@ pub enum Command {
     /// Show what tenants' webhooks were told, and tell them again
     #[command(subcommand)]
     Webhooks(webhooks::Command),
+    /// Show everything that one correlation id set off
+    Trace(trace::Args),
     /// Look after backups
     #[command(subcommand)]
     Backup(backup::Command),
@@ -236,6 +239,7 @@ async fn dispatch(
         Command::Webhooks(command) => {
             webhooks::run(&database.records, &client, command, printer).await
         }
+        Command::Trace(args) => trace::run(&database, &client, args, printer).await,
         Command::Tables(args) => tables::run(&database, args, printer).await,
         Command::Workers => workers::run(&client, printer).await,
         Command::Migrate => migrate::run(&database, printer).await,

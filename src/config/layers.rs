@@ -41,6 +41,10 @@ const PLATFORM_NAMES: &[(&str, &str)] = &[
     ("WEBHOOK_TIMEOUT_MS", "webhooks.timeout_ms"),
     ("WEBHOOK_RETRY_MAX_ATTEMPTS", "webhooks.max_attempts"),
     ("WEBHOOK_RETRY_INITIAL_DELAY_MS", "webhooks.backoff_ms"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+    ("SENTRY_DSN", "telemetry.sentry_dsn"),
+    ("SENTRY_ENVIRONMENT", "telemetry.sentry_environment"),
+    ("SENTRY_TRACES_SAMPLE_RATE", "telemetry.trace_sample_rate"),
 ];
 
 /// What the `config` crate calls it.

@@ -29,7 +29,7 @@ use crate::services::documents::DocumentOptions;
 use crate::services::graph::GraphOptions;
 use crate::services::models::ModelOptions;
 use crate::services::webhooks::WebhookOptions;
-use crate::telemetry::LogOptions;
+use crate::telemetry::{LogOptions, TelemetryOptions};
 
 pub use error::Error;
 pub use rabbitmq::{RabbitmqOptions, RedisOptions};
@@ -76,6 +76,8 @@ pub struct Config {
     pub backups: BackupOptions,
     /// What is logged.
     pub log: LogOptions,
+    /// Where traces and errors are sent to.
+    pub telemetry: TelemetryOptions,
     /// All of it as an operator may see it.
     #[serde(skip)]
     pub settings: Vec<Setting>,

@@ -110,6 +110,8 @@ pub(super) fn check(config: &Config) -> Result<(), Error> {
         ),
         ("webhooks.timeout_ms", config.webhooks.timeout_ms),
     ])?;
+    let telemetry = config.telemetry.check();
+    telemetry.map_err(|(key, problem)| Error::invalid(key, problem))?;
     engine(config)?;
     at_most_a_day("rate_limits.window_ms", config.rate_limits.window_ms)?;
     config.rabbitmq.check()?;

@@ -83,7 +83,7 @@ impl Job for AggregateTenant {
             .map_err(from_platform)?;
         let result = Json::encode(&json!({"from": days.from, "to": days.to, "days": made}))?;
         let done = cx.commit(tx, Some(result)).await?;
-        telemetry::analytics::aggregated(&self.tenant_id, made, cx.now().since(now));
+        telemetry::analytics::aggregated(&self.tenant_id, made, cx.now().since(now), cx.now());
         Ok(done)
     }
 }

@@ -2,6 +2,7 @@
 //! recorded with who did it and why before it is done, and may be repeated if it was broken off.
 
 pub mod backups;
+pub mod correlations;
 pub mod outbox;
 pub mod webhooks;
 
@@ -10,6 +11,7 @@ use windlass::engine::{EnqueueError, OperatorError};
 use windlass::model::InvalidJob;
 use windlass::{Json, store};
 
+use crate::platform;
 use crate::records::{self, SendState};
 
 /// Why something was not done.
@@ -32,6 +34,9 @@ pub enum OperationError {
     /// The records could not be read or written.
     #[error(transparent)]
     Records(#[from] records::Error),
+    /// The platform's data could not be read.
+    #[error(transparent)]
+    Platform(#[from] platform::Error),
     /// The backups could not be read or changed.
     #[error(transparent)]
     Backups(#[from] crate::backups::Error),

@@ -5,6 +5,7 @@
 //! Writes join the caller's transaction where the caller has one.
 
 mod access_keys;
+mod correlation;
 mod deliveries;
 mod embeddings;
 mod error;
@@ -39,6 +40,11 @@ impl Records {
     /// Uses the connections of `db`; connects to nothing yet.
     pub fn new(db: Db) -> Self {
         Self { db }
+    }
+
+    /// How the connections stand.
+    pub fn pool_status(&self) -> windlass::db::PoolStatus {
+        self.db.pool_status()
     }
 
     /// Makes the tables, or brings them to this program's version. The engine's come first.

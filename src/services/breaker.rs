@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Error;
+use crate::telemetry::outbound as telemetry;
 
 /// Failures in a row that open the circuit.
 const FAILURES: u32 = 5;
@@ -129,14 +130,22 @@ impl Permit<'_> {
         let service = self.breaker.service.as_str();
         match (*state, next) {
             (State::Closed { .. }, State::Open { .. }) => {
-                tracing::warn!(service, "circuit opened: its jobs wait");
+                telemetry::circuit_opened(service);
             }
             (State::Open { .. } | State::Probing, State::Closed { .. }) => {
-                tracing::info!(service, "circuit closed: it answers again");
+                telemetry::circuit_closed(service);
             }
             _ => {}
         }
         *state = next;
+    }
+}
+
+impl Drop for Breaker {
+    fn drop(&mut self) {
+        if !matches!(*self.lock(), State::Closed { .. }) {
+            telemetry::circuit_forgotten(&self.service);
+        }
     }
 }
 

@@ -10,10 +10,12 @@ use std::time::Duration;
 use moka::sync::Cache;
 use reqwest::Url;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::Error;
 use super::breaker::Breaker;
 use super::limit::Limit;
+use crate::telemetry::models::call_span;
 
 /// The most hosts, and accounts at them, that are remembered.
 const REMEMBERED: u64 = 10_000;
@@ -114,7 +116,7 @@ impl Account {
         let own = self.limit.turn().await?;
         let turn = limit.turn().await?;
         let learning = async {
-            let result = work.await;
+            let result = work.instrument(call_span(&self.name)).await;
             own.learn(&result, Instant::now());
             // That one key asked too much says nothing of what the host bears.
             if !matches!(result, Err(Error::Busy { .. })) {

@@ -138,7 +138,7 @@ impl Turn<'_> {
         }
         let after = whole(state.limit);
         if after != before && self.limit.is_told {
-            telemetry::models::limit_changed(&self.limit.service, after);
+            telemetry::outbound::limit_changed(&self.limit.service, after);
         }
         if after < before {
             state.surplus += before - after;

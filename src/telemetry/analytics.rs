@@ -10,11 +10,14 @@ use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use tracing::info;
+use windlass::Timestamp;
 
 /// How long one tenant's figures took, in seconds.
 pub const AGGREGATION: &str = "analytics_aggregation_duration_seconds";
 /// Tenants that are enabled, as the last aggregation found them.
 pub const TENANTS: &str = "tenant_active_count";
+/// When a tenant's figures were made last, in seconds since 1970.
+pub const LAST: &str = "analytics_last_success_timestamp_seconds";
 /// Message metrics that the clean-up deleted.
 pub const PRUNED: &str = "message_metrics_pruned_total";
 
@@ -28,6 +31,11 @@ pub(super) fn describe() {
         TENANTS,
         "Enabled tenants, as the last aggregation found them"
     );
+    describe_gauge!(
+        LAST,
+        Unit::Seconds,
+        "When a tenant's figures were made last, in seconds since 1970"
+    );
     describe_counter!(PRUNED, "Message metrics that the clean-up deleted");
 }
 
@@ -38,8 +46,10 @@ pub fn tenants(enabled: usize) {
 }
 
 /// A tenant's figures were made.
-pub fn aggregated(tenant: &str, days: u64, took: Duration) {
+#[expect(clippy::cast_precision_loss, reason = "a time")]
+pub fn aggregated(tenant: &str, days: u64, took: Duration, at: Timestamp) {
     histogram!(AGGREGATION).record(took);
+    gauge!(LAST).set(at.as_micros() as f64 / 1e6);
     info!(tenantId = tenant, days, "figures made");
 }
 

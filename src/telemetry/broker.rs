@@ -5,7 +5,7 @@
 )]
 
 use metrics::{counter, describe_counter, describe_gauge, gauge};
-use tracing::{debug, info, warn};
+use tracing::{Span, debug, debug_span, info, warn};
 
 /// Whether this process is connected to the broker: 1, or 0.
 pub const CONNECTED: &str = "rabbitmq_connected";
@@ -26,6 +26,11 @@ pub(super) fn describe() {
 /// The connection was made or lost.
 pub fn connected(is: bool) {
     gauge!(CONNECTED).set(if is { 1.0 } else { 0.0 });
+}
+
+/// Around a publish.
+pub fn publish_span(exchange: &str) -> Span {
+    debug_span!("publish", otel.kind = "producer", exchange)
 }
 
 /// A publish was confirmed, or not.

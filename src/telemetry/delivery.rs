@@ -9,7 +9,7 @@ use std::time::Duration;
 use metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
-use tracing::{info, warn};
+use tracing::{Span, debug_span, info, warn};
 
 /// Requests that sent a part of a message, by channel and outcome.
 pub const SENDS: &str = "channel_sends_total";
@@ -45,6 +45,21 @@ pub(super) fn describe() {
         Unit::Seconds,
         "How long requests took that told an endpoint of an event"
     );
+}
+
+/// Around a request that sends a part of a message.
+pub fn send_span(server: &str) -> Span {
+    debug_span!("delivery", otel.kind = "client", server)
+}
+
+/// Around a request that tells a tenant's endpoint of an event.
+pub fn webhook_span(webhook: &str, event: &str) -> Span {
+    debug_span!(
+        "webhook",
+        otel.kind = "client",
+        webhookId = webhook,
+        eventId = event
+    )
 }
 
 /// A request that was to send a part of a message came to an end.

@@ -7,12 +7,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tracing::{Event, Subscriber};
 use tracing_serde::fields::AsMap;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter};
-use tracing_subscriber::registry::{LookupSpan, Scope};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::{LookupSpan, Registry, Scope};
+use tracing_subscriber::{EnvFilter, Layer};
+
+/// A layer of the program's own subscriber.
+pub(super) type AnyLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// What is logged, and how it looks.
 #[derive(Debug, Clone, Deserialize)]
@@ -43,13 +47,6 @@ pub enum LogFormat {
 )]
 pub struct InvalidLevel;
 
-/// Installs the program's log. Call once, first.
-pub fn init(options: &LogOptions) -> anyhow::Result<()> {
-    let subscriber = subscriber(options, io::stdout)?;
-    tracing::subscriber::set_global_default(subscriber)?;
-    Ok(())
-}
-
 /// The log, written to where you say.
 pub fn subscriber<W>(
     options: &LogOptions,
@@ -58,19 +55,44 @@ pub fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
+    // The filter is one for all: what it does not want costs next to nothing.
+    let filter = level_filter(&options.level)?;
+    Ok(Box::new(
+        Registry::default()
+            .with(lines(options.format, writer))
+            .with(filter),
+    ))
+}
+
+/// The log beside others who want to know of more or of less than it.
+pub(super) fn subscriber_beside<W>(
+    options: &LogOptions,
+    writer: W,
+    others: Vec<AnyLayer>,
+) -> Result<Box<dyn Subscriber + Send + Sync>, InvalidLevel>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = level_filter(&options.level)?;
+    let log = lines(options.format, writer).with_filter(filter).boxed();
+    let layers: Vec<AnyLayer> = std::iter::once(log).chain(others).collect();
+    Ok(Box::new(Registry::default().with(layers)))
+}
+
+fn lines<W>(format: LogFormat, writer: W) -> AnyLayer
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
     let terminal = io::stdout().is_terminal();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(level_filter(&options.level)?)
-        .with_writer(writer);
-    Ok(match options.format {
-        LogFormat::Text => Box::new(log.compact().with_ansi(terminal).finish()),
-        LogFormat::Auto if terminal => Box::new(log.compact().finish()),
-        LogFormat::Json | LogFormat::Auto => Box::new(
-            log.fmt_fields(JsonFields::new())
-                .event_format(JsonLines::new())
-                .finish(),
-        ),
-    })
+    let log = tracing_subscriber::fmt::layer().with_writer(writer);
+    match format {
+        LogFormat::Text => log.compact().with_ansi(terminal).boxed(),
+        LogFormat::Auto if terminal => log.compact().boxed(),
+        LogFormat::Json | LogFormat::Auto => log
+            .fmt_fields(JsonFields::new())
+            .event_format(JsonLines::new())
+            .boxed(),
+    }
 }
 
 /// The filter of a level. Knows the two of the platform's words that tracing does not.
@@ -146,7 +168,8 @@ where
             }
         }
         fields.extend(object(serde_json::to_value(event.field_map()))?);
-        fields.retain(|name, _| !Self::OWN.contains(&name.as_str()));
+        let shown = |name: &str| !Self::OWN.contains(&name) && !name.starts_with("otel.");
+        fields.retain(|name, _| shown(name));
 
         let mut time = String::new();
         SystemTime.format_time(&mut Writer::new(&mut time))?;

@@ -6,6 +6,7 @@ use anyhow::Context;
 use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
+use metrics_process::Collector;
 use tokio_util::sync::CancellationToken;
 
 /// Bounds of durations, in seconds: from an engine's millisecond to a model's minutes.
@@ -35,15 +36,19 @@ pub fn recorder() -> anyhow::Result<PrometheusRecorder> {
     Ok(builder.build_recorder())
 }
 
-/// Keeps memory flat when nobody scrapes. Runs until the program stops.
+/// Measures the process, and keeps memory flat when nobody scrapes. Runs until the program stops.
 pub async fn upkeep(handle: PrometheusHandle, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(UPKEEP);
+    let process = Collector::default();
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        process.collect();
         handle.run_upkeep();
     }
 }
 
-fn describe() {
+/// Tells the exporter what each metric means.
+pub fn describe() {
+    Collector::default().describe();
     windlass::telemetry::describe();
     super::analytics::describe();
     super::backups::describe();
@@ -54,6 +59,8 @@ fn describe() {
     super::limits::describe();
     super::messages::describe();
     super::models::describe();
+    super::outbound::describe();
+    super::pools::describe();
     super::retention::describe();
     super::tables::describe();
     super::restores::describe();

@@ -6,10 +6,10 @@
 
 use std::time::Duration;
 
-use metrics::{
-    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
-use tracing::{info, warn};
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use tracing::{Span, debug_span, field, info, warn};
+
+use super::correlation::{Cause, set_off};
 
 /// Calls to chat models, by provider and outcome.
 pub const CALLS: &str = "llm_calls_total";
@@ -19,8 +19,6 @@ pub const DURATION: &str = "llm_call_duration_seconds";
 pub const TOKENS: &str = "llm_tokens_total";
 /// What they cost, by provider, in millionths of a US dollar.
 pub const COST: &str = "llm_cost_microdollars_total";
-/// How many calls a host gets at once, by service.
-pub const LIMIT: &str = "outbound_concurrency_limit";
 
 pub(super) fn describe() {
     describe_counter!(CALLS, "Calls to chat models");
@@ -31,7 +29,20 @@ pub(super) fn describe() {
     );
     describe_counter!(TOKENS, "Tokens that chat models read and wrote");
     describe_counter!(COST, "What chat models cost, in millionths of a US dollar");
-    describe_gauge!(LIMIT, "How many calls a host gets at once");
+}
+
+/// Around a call to a model's server, which may be made for work that goes on elsewhere.
+pub fn call_span(server: &str) -> Span {
+    let span = debug_span!(
+        "model_call",
+        otel.kind = "client",
+        server,
+        traceId = field::Empty
+    );
+    if Span::current().is_none() {
+        set_off(&span, "client", Cause::current().trace_parent.as_deref());
+    }
+    span
 }
 
 /// A model answered, or asked for a tool.
@@ -73,10 +84,4 @@ pub fn failed(provider: &'static str, model: &str, will_pass: bool) {
     let outcome = if will_pass { "unavailable" } else { "rejected" };
     counter!(CALLS, "provider" => provider, "outcome" => outcome).increment(1);
     warn!(provider, model, outcome, "model did not answer");
-}
-
-/// A host gets more calls at once now, or fewer.
-pub fn limit_changed(service: &str, limit: usize) {
-    #[expect(clippy::cast_precision_loss, reason = "a number of connections")]
-    gauge!(LIMIT, "service" => service.to_owned()).set(limit as f64);
 }

@@ -12,6 +12,7 @@ mod ingress;
 mod jobs;
 mod lines;
 mod log;
+mod observability;
 mod platform;
 mod program;
 mod records;

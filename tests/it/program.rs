@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-const KEY: &str = "a-key-for-this-test-only";
+pub(crate) const KEY: &str = "a-key-for-this-test-only";
 const PATIENCE: Duration = Duration::from_secs(30);
 
-fn program(folder: &Path) -> Command {
+pub(crate) fn program(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_metachat-jobs"));
     command.env_clear().current_dir(folder).stdin(Stdio::null());
     command
@@ -75,7 +75,7 @@ fn a_database_out_of_reach_at_start_is_named_with_the_remedy() {
 }
 
 /// A running program, killed when dropped.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -283,14 +283,14 @@ fn a_schedule_that_cannot_be_stops_the_start_with_the_reason() {
     }
 }
 
-fn client() -> reqwest::Client {
+pub(crate) fn client() -> reqwest::Client {
     // Which TLS it would use does not matter on loopback, but it insists on one.
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::new()
 }
 
 /// Waits for a line of a JSON log.
-async fn wait_for(log: &Path, what: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn wait_for(log: &Path, what: impl Fn(&Value) -> bool) -> Value {
     let mut pulse = tokio::time::interval(Duration::from_millis(10));
     let found = async {
         loop {

@@ -5,6 +5,8 @@
 //! jobs: those may hold message bodies.
 #![expect(clippy::disallowed_macros, reason = "the one place that names metrics")]
 
+mod cause;
+
 use std::time::{Duration, Instant};
 
 use metrics::{
@@ -13,10 +15,12 @@ use metrics::{
 use tracing::{debug, error, info, warn};
 
 use crate::model::{
-    AttemptOutcome, ClaimedJob, Enqueued, FlowId, JobId, NewFlow, NewJob, Origin, QueueStats,
-    Schedule, Skip, TickOutcome, Timestamp,
+    AttemptError, AttemptOutcome, ClaimedJob, Enqueued, Finish, FlowId, JobId, NewFlow, NewJob,
+    Origin, QueueStats, Schedule, Skip, TickOutcome, Timestamp, Verdict,
 };
 use crate::store::{Changed, Fired, FlowChanged, Granted, Rescued, Started};
+
+pub use cause::{Cause, Traces, is_traced, set_off, trace_by, trace_id};
 
 /// Jobs made durable, by kind and queue.
 pub const ENQUEUED: &str = "jobs_enqueued_total";
@@ -58,6 +62,21 @@ pub const TICKS: &str = "jobs_schedule_ticks_total";
 pub const SCHEDULE_LATE: &str = "jobs_schedule_late_seconds";
 /// 1 while a loop cannot reach the store, by loop.
 pub const OUTAGE: &str = "jobs_store_outage";
+
+/// The label of jobs of a kind that this program does not know.
+pub const UNKNOWN_KIND: &str = "unknown";
+
+/// The names of events (`tracing::Metadata::name`) that a program may report elsewhere: to Sentry, say.
+pub mod events {
+    /// An attempt ended, with `job.kind`, `outcome` and, if it failed, `fingerprint`.
+    pub const ATTEMPT_ENDED: &str = "windlass.attempt_ended";
+    /// A job is set aside as a dead letter; its fields are those of [`ATTEMPT_ENDED`].
+    pub const JOB_DEAD: &str = "windlass.job_dead";
+    /// A tick of a schedule was fired, with `schedule` and `correlationId`, which its job carries.
+    pub const TICK_FIRED: &str = "windlass.tick_fired";
+    /// A schedule cannot be fired, with `schedule`.
+    pub const SCHEDULE_FAILED: &str = "windlass.schedule_failed";
+}
 
 /// Tells the exporter what each metric means. Call once, after it is installed.
 pub fn describe() {
@@ -145,44 +164,81 @@ pub(crate) fn held_back(queue: &str, granted: &Granted) {
 
 /// Around everything an attempt logs: whose work it is, and what it belongs to.
 pub(crate) fn attempt_span(job: &ClaimedJob) -> tracing::Span {
-    tracing::info_span!("attempt", job.id = %job.id, job.kind = job.kind, job.attempt = job.attempt,
-        queue.name = job.queue, correlationId = job.correlation_id, tenantId = job.tenant_id)
+    // Of the highest level, so that no setting takes the ids from a line that is written.
+    let span = tracing::error_span!("attempt", job.id = %job.id, job.kind = job.kind,
+        job.attempt = job.attempt, queue.name = job.queue, correlationId = job.correlation_id,
+        tenantId = job.tenant_id, traceId = tracing::field::Empty, otel.kind = tracing::field::Empty);
+    set_off(&span, "consumer", job.trace_parent.as_deref());
+    span
+}
+
+/// Around the enqueueing of jobs. Whoever set them off elsewhere is linked: the jobs name this span instead.
+pub(crate) fn enqueue_span(jobs: &[NewJob]) -> tracing::Span {
+    let kind = jobs.first().map(|job| job.kind.as_str());
+    let (count, here) = (jobs.len(), Cause::current().trace_parent);
+    let span = tracing::debug_span!(
+        "enqueue",
+        otel.kind = "producer",
+        job.kind = kind,
+        jobs = count
+    );
+    let given = jobs.iter().filter_map(|job| job.trace_parent.as_deref());
+    cause::link(&span, given.filter(|given| Some(*given) != here.as_deref()));
+    span
+}
+
+/// What the attempt's work belongs to.
+pub(crate) fn cause(job: &ClaimedJob) -> Cause {
+    Cause {
+        correlation_id: job.correlation_id.clone(),
+        trace_parent: job.trace_parent.clone(),
+    }
 }
 
 /// Around everything a handler logs that does many jobs at once.
 pub(crate) fn batch_span(kind: &str, jobs: usize) -> tracing::Span {
-    tracing::info_span!("batch", job.kind = kind, jobs)
+    tracing::error_span!("batch", job.kind = kind, jobs)
 }
 
 pub(crate) fn attempt_ended(
     job: &ClaimedJob,
-    outcome: AttemptOutcome,
-    dead: bool,
+    known: bool,
+    finish: Option<&Finish>,
     waited: Duration,
     ran: Duration,
 ) {
-    counter!(ATTEMPTS, "kind" => job.kind.clone(), "queue" => job.queue.clone(),
+    let outcome = finish.map_or(AttemptOutcome::Completed, |finish| finish.outcome);
+    let dead = finish.is_some_and(|finish| finish.verdict == Verdict::Dead);
+    let error = finish.and_then(|finish| finish.error.as_ref());
+    let fingerprint = error.map(AttemptError::fingerprint);
+    // A database may hold kinds that nobody ever wrote: a metric must not have a label for each.
+    let kind = if known {
+        job.kind.as_str()
+    } else {
+        UNKNOWN_KIND
+    };
+    counter!(ATTEMPTS, "kind" => kind.to_owned(), "queue" => job.queue.clone(),
         "outcome" => outcome.as_str())
     .increment(1);
-    histogram!(RUN, "kind" => job.kind.clone(), "queue" => job.queue.clone()).record(ran);
+    histogram!(RUN, "kind" => kind.to_owned(), "queue" => job.queue.clone()).record(ran);
     histogram!(WAIT, "queue" => job.queue.clone()).record(waited);
     let duration_ms = millis(ran);
     match outcome {
         _ if dead => {
-            counter!(DEAD, "kind" => job.kind.clone(), "queue" => job.queue.clone()).increment(1);
-            error!(job.id = %job.id, job.kind = job.kind, job.attempt = job.attempt,
-                queue.name = job.queue, outcome = outcome.as_str(), duration_ms,
-                correlationId = job.correlation_id, tenantId = job.tenant_id, "job is dead");
+            counter!(DEAD, "kind" => kind.to_owned(), "queue" => job.queue.clone()).increment(1);
+            error!(name: events::JOB_DEAD, outcome = outcome.as_str(), job.id = %job.id,
+                job.kind = job.kind, job.attempt = job.attempt, queue.name = job.queue,
+                duration_ms, fingerprint, correlationId = job.correlation_id, tenantId = job.tenant_id, "job is dead");
         }
         AttemptOutcome::Failed | AttemptOutcome::Panicked | AttemptOutcome::TimedOut => {
-            warn!(job.id = %job.id, job.kind = job.kind, job.attempt = job.attempt,
-                queue.name = job.queue, outcome = outcome.as_str(), duration_ms,
-                correlationId = job.correlation_id, tenantId = job.tenant_id, "attempt failed");
+            warn!(name: events::ATTEMPT_ENDED, outcome = outcome.as_str(), job.id = %job.id,
+                job.kind = job.kind, job.attempt = job.attempt, queue.name = job.queue,
+                duration_ms, fingerprint, correlationId = job.correlation_id, tenantId = job.tenant_id, "attempt failed");
         }
         _ => {
-            debug!(job.id = %job.id, job.kind = job.kind, job.attempt = job.attempt,
-                queue.name = job.queue, outcome = outcome.as_str(), duration_ms,
-                correlationId = job.correlation_id, tenantId = job.tenant_id, "attempt ended");
+            debug!(name: events::ATTEMPT_ENDED, outcome = outcome.as_str(), job.id = %job.id,
+                job.kind = job.kind, job.attempt = job.attempt, queue.name = job.queue,
+                duration_ms, correlationId = job.correlation_id, tenantId = job.tenant_id, "attempt ended");
         }
     }
 }
@@ -211,8 +267,8 @@ pub(crate) fn rescued(rescued: &[Rescued]) {
         counter!(RESCUED, "kind" => job.kind.clone()).increment(1);
         if job.dead {
             counter!(DEAD, "kind" => job.kind.clone(), "queue" => job.queue.clone()).increment(1);
-            error!(job.id = %job.id, job.kind = job.kind, worker.id = job.worker,
-                crashes = job.crashes, "job is dead: it took its process down too often");
+            error!(name: events::JOB_DEAD, outcome = "crashed", job.id = %job.id,
+                job.kind = job.kind, queue.name = job.queue, worker.id = job.worker, crashes = job.crashes, "job is dead: it took its process down too often");
         } else {
             warn!(job.id = %job.id, job.kind = job.kind, worker.id = job.worker,
                 crashes = job.crashes, "job rescued: its worker vanished");
@@ -309,8 +365,8 @@ pub(crate) fn tick_settled(
     counter!(TICKS, "kind" => schedule.kind.clone(), "origin" => origin.as_str(),
         "outcome" => outcome.as_str())
     .increment(1);
-    info!(schedule = schedule.name, %fire_at, origin = origin.as_str(), outcome = outcome.as_str(),
-        job.kind = schedule.kind, "schedule fired");
+    info!(name: events::TICK_FIRED, schedule = schedule.name, %fire_at, origin = origin.as_str(), outcome = outcome.as_str(),
+        job.kind = schedule.kind, correlationId = job.correlation_id, "schedule fired");
     if let Fired::Fired(id) = fired {
         enqueued(std::slice::from_ref(job), &[Enqueued::Inserted(id)]);
     }
@@ -342,6 +398,7 @@ pub(crate) fn schedules_retired(names: &[String]) {
 
 pub(crate) fn schedule_failed(schedule: &str, error: &dyn std::error::Error) {
     error!(
+        name: events::SCHEDULE_FAILED,
         schedule,
         %error, "this program cannot fire the schedule; another version may, or none"
     );

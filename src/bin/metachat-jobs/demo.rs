@@ -10,7 +10,7 @@ use metachat_jobs::compose;
 use metachat_jobs::config::{Config, Sources};
 use metachat_jobs::jobs::{IngestDocument, ProcessMessage};
 use metachat_jobs::platform::{ChannelType, NewDocument, Platform, Private};
-use metachat_jobs::telemetry;
+use metachat_jobs::telemetry::{self, Monitors};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use windlass::{Client, JobId, JobRecord, State, Timestamp};
@@ -67,7 +67,7 @@ pub(crate) async fn demo(args: DemoArgs, mut sources: Sources) -> anyhow::Result
     let dir = args.dir.as_deref().unwrap_or(temporary.path());
     let key = uuid::Uuid::new_v4().simple().to_string();
     let config = configure(&mut sources, dir, &key)?;
-    telemetry::init(&config.log)?;
+    let _telemetry = telemetry::init(&config.log, &config.telemetry, Monitors::new())?;
     let parts = Parts::prepare(&config).await?;
     let listener = listen_somewhere(&config).await?;
     let address = listener.local_addr()?;

@@ -77,7 +77,7 @@ impl Parts {
 
 /// Runs until told to stop by a signal.
 pub(crate) async fn run(config: &Config, role: Role) -> anyhow::Result<()> {
-    telemetry::init(&config.log)?;
+    let _telemetry = telemetry::init(&config.log, &config.telemetry, compose::monitors(config)?)?;
     let stop = stop_on_signal()?;
     let parts = Parts::prepare(config).await?;
     compose::somebody_may_enter(config, &parts.database).await?;

@@ -9,11 +9,10 @@ use windlass::{Client, NewJob};
 
 use crate::ingress::Inbound;
 use crate::services::broker::topology;
+use crate::telemetry::correlation::{self, CORRELATION_ID, TRACE_PARENT};
 
 /// The type of the platform's envelope around an inbound message.
 const RECEIVED: &str = "message.received";
-/// What correlates it, as the platform's own services send it.
-const CORRELATION: &str = "x-correlation-id";
 /// The protocol's own property, kept among the headers.
 const PROPERTY: &str = "correlationId";
 /// How often the platform's own worker has tried it.
@@ -98,7 +97,7 @@ pub(super) fn job(client: &Client, raw: Raw<'_>) -> Result<NewJob, Fault> {
         channel: raw.channel,
         message,
         correlation_id: correlation(raw.headers, &body, message),
-        trace_parent: raw.headers.get("traceparent").and_then(Value::as_str),
+        trace_parent: trace_parent(raw.headers),
     };
     // What the kind itself says may repeat what was sent.
     let unreadable = |_: EnqueueError| misshapen(message);
@@ -108,13 +107,8 @@ pub(super) fn job(client: &Client, raw: Raw<'_>) -> Result<NewJob, Fault> {
         let left = u64::from(job.max_attempts).saturating_sub(retries).max(1);
         job.max_attempts = u16::try_from(left).unwrap_or(job.max_attempts);
     }
-    if job
-        .trace_parent
-        .as_ref()
-        .is_some_and(|trace| trace.len() > 128)
-    {
-        job.trace_parent = None;
-    }
+    // Whatever comes of it can be followed.
+    job.correlation_id.get_or_insert_with(correlation::new_id);
     let limits = Limits {
         max_args_bytes: limit,
     };
@@ -188,7 +182,7 @@ fn correlation<'a>(
     message: &'a Value,
 ) -> Option<&'a str> {
     [
-        headers.get(CORRELATION),
+        headers.get(CORRELATION_ID.as_str()),
         headers.get(PROPERTY),
         body.pointer("/_metadata/correlationId"),
         message.pointer("/_metadata/correlationId"),
@@ -200,6 +194,12 @@ fn correlation<'a>(
     .find(|id| {
         !id.is_empty() && id.len() <= LONGEST_CORRELATION && !id.chars().any(char::is_control)
     })
+}
+
+/// A trace context of the standard's form; another one is ignored.
+fn trace_parent(headers: &Map<String, Value>) -> Option<&str> {
+    let given = headers.get(TRACE_PARENT.as_str()).and_then(Value::as_str);
+    given.and_then(correlation::trace_parent)
 }
 
 fn number(value: &Value) -> Option<u64> {

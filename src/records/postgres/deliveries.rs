@@ -1,6 +1,6 @@
 use uuid::Uuid;
-use windlass::Timestamp;
 use windlass::db::{Postgres, Tx};
+use windlass::{JobId, Timestamp};
 
 use super::super::Error;
 use super::super::deliveries::{NewDelivery, Row};
@@ -35,6 +35,13 @@ pub(in crate::records) async fn list(
         .bind(tenant)
         .bind(before)
         .bind(i64::from(limit))
+        .fetch_all(db.pool())
+        .await?)
+}
+
+pub(in crate::records) async fn of_job(db: &Postgres, job: JobId) -> Result<Vec<Row>, Error> {
+    Ok(sqlx::query_as(sql::DELIVERIES_OF_JOB)
+        .bind(job.as_uuid())
         .fetch_all(db.pool())
         .await?)
 }

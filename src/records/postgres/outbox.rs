@@ -37,6 +37,13 @@ pub(in crate::records) async fn of_message(
         .await?)
 }
 
+pub(in crate::records) async fn of_job(db: &Postgres, job: JobId) -> Result<Vec<Row>, Error> {
+    Ok(sqlx::query_as(sql::OUTBOX_OF_JOB)
+        .bind(job.as_uuid())
+        .fetch_all(db.pool())
+        .await?)
+}
+
 pub(in crate::records) async fn begin(
     db: &Postgres,
     part: &Outgoing,

@@ -47,6 +47,19 @@ pub(in crate::records) async fn get(db: &Postgres, id: Uuid) -> Result<Option<Qu
     Ok(row.map(Quarantined::from))
 }
 
+pub(in crate::records) async fn of_correlation(
+    db: &Postgres,
+    correlation_id: &str,
+    tenant: Option<&str>,
+) -> Result<Vec<Quarantined>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(sql::QUARANTINED_OF)
+        .bind(correlation_id)
+        .bind(tenant)
+        .fetch_all(db.pool())
+        .await?;
+    Ok(rows.into_iter().map(Quarantined::from).collect())
+}
+
 pub(in crate::records) async fn list(
     db: &Postgres,
     filter: &QuarantineFilter,

@@ -37,6 +37,13 @@ pub(in crate::records) async fn of_message(
         .await?)
 }
 
+pub(in crate::records) async fn of_job(db: &Sqlite, job: JobId) -> Result<Vec<Row>, Error> {
+    Ok(sqlx::query_as(sql::OUTBOX_OF_JOB)
+        .bind(job.as_uuid())
+        .fetch_all(db.readers())
+        .await?)
+}
+
 pub(in crate::records) async fn begin(
     db: &Sqlite,
     part: &Outgoing,

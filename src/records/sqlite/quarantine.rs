@@ -46,6 +46,19 @@ pub(in crate::records) async fn get(db: &Sqlite, id: Uuid) -> Result<Option<Quar
     Ok(row.map(Quarantined::from))
 }
 
+pub(in crate::records) async fn of_correlation(
+    db: &Sqlite,
+    correlation_id: &str,
+    tenant: Option<&str>,
+) -> Result<Vec<Quarantined>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(sql::QUARANTINED_OF)
+        .bind(correlation_id)
+        .bind(tenant)
+        .fetch_all(db.readers())
+        .await?;
+    Ok(rows.into_iter().map(Quarantined::from).collect())
+}
+
 pub(in crate::records) async fn list(
     db: &Sqlite,
     filter: &QuarantineFilter,

@@ -14,6 +14,7 @@ statements! {
     COUNT_UNKNOWN = "count_unknown";
     DELETE_QUARANTINED = "delete_quarantined";
     DELIVERIES = "deliveries";
+    DELIVERIES_OF_JOB = "deliveries_of_job";
     DELIVERY = "delivery";
     EMBEDDINGS_BEYOND = "embeddings_beyond";
     END_SEND = "end_send";
@@ -29,6 +30,7 @@ statements! {
     LOSE_SEND = "lose_send";
     OPEN_OUTBOX = "open_outbox";
     OPEN_SESSION = "open_session";
+    OUTBOX_OF_JOB = "outbox_of_job";
     OUTBOX_OF_MESSAGE = "outbox_of_message";
     OUTBOX_ROW = "outbox_row";
     PRUNE_DELIVERIES = "prune_deliveries";
@@ -36,6 +38,7 @@ statements! {
     PRUNE_QUARANTINE = "prune_quarantine";
     PRUNE_SESSIONS = "prune_sessions";
     QUARANTINED = "quarantined";
+    QUARANTINED_OF = "quarantined_of";
     READ_EMBEDDINGS = "read_embeddings";
     RECORD_DELIVERY = "record_delivery";
     REVOKE_ACCESS_KEY = "revoke_access_key";

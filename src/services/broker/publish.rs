@@ -5,13 +5,15 @@ use std::collections::HashSet;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
-use lapin::types::FieldTable;
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Confirmation, ErrorKind};
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::topology::{declare_topic, short};
 use super::{Broker, Error, said};
 use crate::telemetry::broker as telemetry;
+use crate::telemetry::correlation::{CORRELATION_ID, Cause, TRACE_PARENT};
 
 /// Written to disk by the broker before it confirms.
 const PERSISTENT: u8 = 2;
@@ -27,7 +29,7 @@ pub struct Publication<'a> {
     pub body: &'a [u8],
     /// Its headers.
     pub headers: FieldTable,
-    /// What it belongs to, across services.
+    /// What it belongs to, across services; if it does not say, what the present task works for.
     pub correlation_id: Option<&'a str>,
     /// What makes it this one and no other.
     pub message_id: Option<&'a str>,
@@ -59,7 +61,9 @@ pub(super) struct Publisher {
 impl Broker {
     /// Publishes, and returns once the broker has it safe.
     pub async fn publish(&self, publication: &Publication<'_>) -> Result<(), Error> {
-        let done = match timeout(self.0.timeout, self.publish_unbounded(publication)).await {
+        let published = self.publish_unbounded(publication);
+        let published = published.instrument(telemetry::publish_span(publication.exchange));
+        let done = match timeout(self.0.timeout, published).await {
             Ok(done) => done,
             Err(_) => Err(self.unavailable("a publish was not confirmed in time")),
         };
@@ -162,11 +166,24 @@ impl Broker {
 }
 
 fn properties(publication: &Publication<'_>) -> Result<BasicProperties, Error> {
+    let cause = Cause::current();
+    let correlation_id = publication
+        .correlation_id
+        .or(cause.correlation_id.as_deref());
+    let mut headers = publication.headers.clone();
+    for (name, id) in [
+        (CORRELATION_ID, correlation_id),
+        (TRACE_PARENT, cause.trace_parent.as_deref()),
+    ] {
+        if let Some(id) = id.filter(|_| !headers.contains_key(name.as_str())) {
+            headers.insert(name.as_str().into(), AMQPValue::LongString(id.into()));
+        }
+    }
     let mut properties = BasicProperties::default()
         .with_content_type("application/json".into())
         .with_delivery_mode(PERSISTENT)
-        .with_headers(publication.headers.clone());
-    if let Some(id) = publication.correlation_id {
+        .with_headers(headers);
+    if let Some(id) = correlation_id {
         properties = properties.with_correlation_id(short(id)?);
     }
     if let Some(id) = publication.message_id {

@@ -14,9 +14,12 @@ use std::time::Duration;
 use reqwest::{Client, Response, Url};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tracing::Instrument;
 
 use super::breaker::Breaker;
 use super::{Error, http};
+use crate::telemetry::correlation::outgoing;
+use crate::telemetry::delivery::send_span;
 use failure::{Told, judge};
 
 pub use failure::SendError;
@@ -142,6 +145,7 @@ impl Graph {
     ) -> Result<String, SendError> {
         let server = &*self.0;
         let sent = server.send(sender, recipient, part);
+        let sent = sent.instrument(send_span(&server.name));
         let answered = server.breaker.watch(sent, |sent| server.health(sent)).await;
         answered.unwrap_or_else(|open| {
             Err(SendError::Later {
@@ -161,9 +165,11 @@ impl Server {
     ) -> Result<String, SendError> {
         let url = self.address(sender)?;
         let request = self.client.post(url).bearer_auth(sender.token);
-        let request = request
-            .timeout(self.total)
-            .json(&body(sender.channel, recipient, part));
+        let request = request.headers(outgoing()).timeout(self.total).json(&body(
+            sender.channel,
+            recipient,
+            part,
+        ));
         let response = request.send().await.map_err(|error| self.lost(error))?;
         let status = response.status();
         if status.is_success() {

@@ -16,6 +16,7 @@ use super::openai::LONGEST;
 use super::prompt;
 use crate::services::host::Account;
 use crate::services::{Error, http};
+use crate::telemetry::correlation::outgoing;
 
 /// The API that is spoken here.
 const VERSION: &str = "2023-06-01";
@@ -101,6 +102,7 @@ impl Chat {
         let mut call = self
             .client
             .post(self.url.clone())
+            .headers(outgoing())
             .headers(self.headers.clone())
             .header("anthropic-version", VERSION);
         if let Some(key) = &self.key {

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use super::Embedder;
 use super::options::OllamaOptions;
 use crate::services::Error;
+use crate::telemetry::correlation::Cause;
 
 type Reply = oneshot::Sender<Result<Vec<Vec<f32>>, Error>>;
 
@@ -48,6 +49,8 @@ struct Queue {
 /// The texts of one caller.
 struct Request {
     texts: Vec<String>,
+    /// What they are embedded for.
+    cause: Cause,
     answer: Mutex<Answer>,
 }
 
@@ -85,6 +88,7 @@ impl Embedder for Batched {
         let (reply, answer) = oneshot::channel();
         self.0.enqueue(Request {
             texts: texts.to_vec(),
+            cause: Cause::current(),
             answer: Mutex::new(Answer {
                 vectors: vec![Vec::new(); texts.len()],
                 missing: texts.len(),
@@ -205,7 +209,7 @@ impl Gatherer {
             .iter()
             .flat_map(|part| part.request.texts[part.texts.clone()].iter().cloned())
             .collect();
-        let vectors = self.embedder.embed(&texts).await?;
+        let vectors = cause(parts).scope(self.embedder.embed(&texts)).await?;
         if vectors.len() != texts.len() {
             let reason = format!("{} texts got {} vectors", texts.len(), vectors.len());
             return Err(Error::rejected(
@@ -224,6 +228,17 @@ fn callers(parts: &[Part]) -> usize {
         .map(|part| Arc::as_ptr(&part.request))
         .collect();
     callers.len()
+}
+
+/// What a call is made for, if all its texts are for one thing.
+fn cause(parts: &[Part]) -> Cause {
+    let mut causes = parts.iter().map(|part| &part.request.cause);
+    let first = causes.next().cloned().unwrap_or_default();
+    if causes.all(|cause| cause.correlation_id == first.correlation_id) {
+        first
+    } else {
+        Cause::default()
+    }
 }
 
 /// Gives everybody its own vectors.

@@ -19,6 +19,7 @@ use super::options::OllamaOptions;
 use super::{ChatAnswer, ChatModel, ChatRequest, DIMENSIONS, Role, Tool, ToolCall, prompt};
 use crate::services::host::{Account, Hosts};
 use crate::services::{Error, http};
+use crate::telemetry::correlation::outgoing;
 use stream::Reply;
 
 /// The most bytes one embedded text can take in an answer: 1024 numbers of 24 digits at the worst.
@@ -77,7 +78,8 @@ impl Server {
             let reason = format!("its address cannot be extended: {e}");
             Error::rejected(&self.name, reason, "check `ollama.base_url`")
         })?;
-        let request = self.client.post(url).timeout(self.total).json(body);
+        let request = self.client.post(url).headers(outgoing());
+        let request = request.timeout(self.total).json(body);
         request
             .send()
             .await

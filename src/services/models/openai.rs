@@ -15,6 +15,7 @@ use super::chat::{ChatAnswer, ChatModel, ChatRequest, Role, Tool, ToolCall, Usag
 use super::prompt;
 use crate::services::host::Account;
 use crate::services::{Error, http};
+use crate::telemetry::correlation::outgoing;
 
 /// The longest answer that is read.
 pub(super) const LONGEST: usize = 4 << 20;
@@ -141,7 +142,7 @@ impl Chat {
     }
 
     fn signed(&self, mut request: RequestBuilder) -> RequestBuilder {
-        request = request.headers(self.headers.clone());
+        request = request.headers(outgoing()).headers(self.headers.clone());
         if let Some(key) = &self.key {
             request = request.bearer_auth(key.expose_secret());
         }

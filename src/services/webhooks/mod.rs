@@ -15,10 +15,13 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::addresses::{NotPublic, PublicOnly, check_literal};
 use super::breaker::Breaker;
 use super::{Error, http};
+use crate::telemetry::correlation::Cause;
+use crate::telemetry::delivery::webhook_span;
 
 /// Read of an answer so that its connection can be used again; more is left, and the connection shut.
 const READ_OF_ANSWER: usize = 16 * 1024;
@@ -243,7 +246,8 @@ impl Webhooks {
     pub async fn post(&self, notice: Notice<'_>) -> Result<Answer, Error> {
         let new = || Arc::new(Breaker::new(format!("webhook {}", notice.endpoint)));
         let health = self.0.health.get_with(notice.endpoint.to_owned(), new);
-        let answered = self.0.post(notice);
+        let span = webhook_span(notice.endpoint, notice.id);
+        let answered = self.0.post(notice).instrument(span);
         health.watch(answered, seen).await
     }
 }
@@ -323,6 +327,7 @@ fn headers(notice: &Notice<'_>) -> HeaderMap {
     }
     let signature = (!notice.secrets.is_empty())
         .then(|| signature::signature(notice.secrets, notice.sent_at, &notice.body));
+    let trace = Cause::current().trace_parent;
     let ours = [
         ("content-type", Some("application/json")),
         ("user-agent", Some(USER_AGENT)),
@@ -331,6 +336,7 @@ fn headers(notice: &Notice<'_>) -> HeaderMap {
         ("x-webhook-timestamp", Some(notice.timestamp)),
         ("x-webhook-signature", signature.as_deref()),
         ("x-correlation-id", notice.correlation_id),
+        ("traceparent", trace.as_deref()),
     ];
     for (name, value) in ours {
         if let Some(Ok(value)) = value.map(HeaderValue::from_str) {

@@ -6,3 +6,4 @@ mod flows;
 mod keys;
 mod process;
 mod schedules;
+mod trace;

@@ -7,5 +7,5 @@ mod outages;
 mod proxy;
 mod publishing;
 mod recover;
-mod rig;
+pub(crate) mod rig;
 mod webchat;

@@ -55,7 +55,7 @@ pub(super) struct Rig {
     clippy::disallowed_methods,
     reason = "tests are told where their server is"
 )]
-pub(super) fn server() -> String {
+pub(crate) fn server() -> String {
     std::env::var("TEST_AMQP_URL")
         .expect("TEST_AMQP_URL is not set: run eval \"$(scripts/services env)\"")
 }
@@ -302,7 +302,7 @@ pub(super) async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
     assert!(waited.is_ok(), "it did not come to pass: {what}");
 }
 
-pub(super) fn work_queue(tenant: &str, channel: &str) -> String {
+pub(crate) fn work_queue(tenant: &str, channel: &str) -> String {
     format!("tenant.{tenant}.channel.{channel}.inbound.queue")
 }
 
@@ -324,7 +324,7 @@ pub(super) fn external_id(job: &JobRecord) -> String {
 }
 
 /// What `assertTopology` of the platform's publisher declares, in its words.
-pub(super) async fn assert_topology(amqp: &Channel, tenant: &str, channel: &str) {
+pub(crate) async fn assert_topology(amqp: &Channel, tenant: &str, channel: &str) {
     let queue = work_queue(tenant, channel);
     let durable = ExchangeDeclareOptions {
         durable: true,

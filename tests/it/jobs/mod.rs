@@ -14,7 +14,7 @@ mod outbox;
 mod pipeline;
 mod retention;
 mod retrieval;
-mod rig;
+pub(crate) mod rig;
 mod secrets;
 pub(crate) mod server;
 mod tables;

@@ -126,7 +126,34 @@ fn may_pass(code: &str) -> bool {
         || [READ_ONLY, IDLE_TOO_LONG].contains(&code)
 }
 
+/// How a pool of connections stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Connections there are.
+    pub open: u32,
+    /// Those that nobody uses.
+    pub idle: usize,
+    /// The most there may be.
+    pub most: u32,
+}
+
 impl Db {
+    /// How the pool stands; of SQLite's the one for reading.
+    pub fn pool_status(&self) -> PoolStatus {
+        match self {
+            Self::Postgres(db) => PoolStatus {
+                open: db.pool().size(),
+                idle: db.pool().num_idle(),
+                most: db.pool().options().get_max_connections(),
+            },
+            Self::Sqlite(db) => PoolStatus {
+                open: db.readers().size(),
+                idle: db.readers().num_idle(),
+                most: db.readers().options().get_max_connections(),
+            },
+        }
+    }
+
     /// Begins a transaction. On SQLite it takes the write lock at once.
     pub async fn begin(&self) -> Result<Tx, Error> {
         match self {

@@ -3,6 +3,8 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument;
+
 use super::job::Job;
 use super::registry::{Catalogue, prepare};
 use super::sealing::{Content, Form, KeyRing, NoKeys, OpenError, Protection, form};
@@ -13,7 +15,7 @@ use crate::model::{
     Limits, MAX_ENQUEUE, NewJob, Page, QueueStats, Timestamp, WorkerRecord,
 };
 use crate::store::{self, Changed, Grain, Matched, Store, Tallied};
-use crate::telemetry;
+use crate::telemetry::{self, Cause};
 
 /// Enqueues jobs and looks after them. Cheap to clone; runs nothing itself.
 #[derive(Debug, Clone)]
@@ -137,19 +139,20 @@ impl Client {
 
     /// Enqueues a prepared job.
     pub async fn insert(&self, job: NewJob) -> Result<Enqueued, EnqueueError> {
-        let job = self.stored(job)?;
-        let enqueued = self.store.enqueue(std::slice::from_ref(&job), None).await?;
+        let span = telemetry::enqueue_span(std::slice::from_ref(&job));
+        let job = span.in_scope(|| self.stored(job))?;
+        let enqueued = self.store.enqueue(std::slice::from_ref(&job), None);
+        let enqueued = enqueued.instrument(span).await?;
         self.count_enqueued(std::slice::from_ref(&job), &enqueued);
         accepted(&enqueued)
     }
 
     /// Enqueues a prepared job within the caller's transaction.
     pub async fn insert_in(&self, tx: &mut db::Tx, job: NewJob) -> Result<Enqueued, EnqueueError> {
-        let job = self.stored(job)?;
-        let enqueued = self
-            .store
-            .enqueue_in(tx, std::slice::from_ref(&job), None)
-            .await?;
+        let span = telemetry::enqueue_span(std::slice::from_ref(&job));
+        let job = span.in_scope(|| self.stored(job))?;
+        let enqueued = self.store.enqueue_in(tx, std::slice::from_ref(&job), None);
+        let enqueued = enqueued.instrument(span).await?;
         self.count_enqueued(std::slice::from_ref(&job), &enqueued);
         accepted(&enqueued)
     }
@@ -169,13 +172,15 @@ impl Client {
                 problem: format!("{} (job {index} of the batch)", e.problem),
             })?;
         }
-        let jobs = if jobs.iter().any(|job| self.changes(job)) {
+        let span = telemetry::enqueue_span(jobs);
+        let heir = span.in_scope(Cause::current) != Cause::default();
+        let jobs = if heir || jobs.iter().any(|job| self.changes(job)) {
             let stored = jobs.iter().cloned().map(|job| self.protected(job));
-            Cow::Owned(stored.collect::<Result<_, _>>()?)
+            Cow::Owned(span.in_scope(|| stored.collect::<Result<_, _>>())?)
         } else {
             Cow::Borrowed(jobs)
         };
-        let enqueued = self.store.enqueue(&jobs, None).await?;
+        let enqueued = self.store.enqueue(&jobs, None).instrument(span).await?;
         self.count_enqueued(&jobs, &enqueued);
         Ok(enqueued)
     }
@@ -185,15 +190,8 @@ impl Client {
         self.tally.enqueued(&self.store, jobs, enqueued);
     }
 
-    /// Tells and counts how an attempt ended.
-    pub(super) fn count_attempt(
-        &self,
-        job: &ClaimedJob,
-        outcome: AttemptOutcome,
-        dead: bool,
-        ran: Duration,
-    ) {
-        telemetry::attempt_ended(job, outcome, dead, job.claimed_at.since(job.run_at), ran);
+    /// Counts how an attempt ended.
+    pub(super) fn count_attempt(&self, job: &ClaimedJob, outcome: AttemptOutcome, dead: bool) {
         self.tally.attempt_ended(&self.store, job, outcome, dead);
     }
 
@@ -232,6 +230,7 @@ impl Client {
     }
 
     fn protected(&self, mut job: NewJob) -> Result<NewJob, EnqueueError> {
+        inherit(&mut job, &Cause::current());
         if !self.changes(&job) {
             return Ok(job);
         }
@@ -386,6 +385,17 @@ impl Client {
     /// The store's clock; also the cheapest proof that it answers.
     pub async fn now(&self) -> Result<Timestamp, store::Error> {
         self.store.now().await
+    }
+}
+
+/// What a job does not say itself, it takes over from the work that enqueues it.
+fn inherit(job: &mut NewJob, cause: &Cause) {
+    if job.correlation_id.is_none() {
+        job.correlation_id.clone_from(&cause.correlation_id);
+    }
+    // While the program traces, the span that enqueues is what the job was set off by.
+    if cause.trace_parent.is_some() && (job.trace_parent.is_none() || telemetry::is_traced()) {
+        job.trace_parent.clone_from(&cause.trace_parent);
     }
 }
 

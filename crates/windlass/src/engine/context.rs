@@ -10,7 +10,7 @@ use super::job::{Committed, Job, JobOptions, Outcome};
 use super::sealing::{Content, NoKeys, OpenError, Protection};
 use crate::db;
 use crate::model::{ClaimedJob, Enqueued, Finish, Json, NewJob, Recorded, Timestamp};
-use crate::store;
+use crate::{store, telemetry};
 
 /// What a running job knows and may do.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub(super) struct Attempt {
     /// Set right before a commit that also completes the job: from then on the lease may be gone
     /// without being lost.
     pub(super) committing: AtomicBool,
+    /// See [`Attempt::span`].
+    pub(super) span: OnceLock<tracing::Span>,
 }
 
 /// Why an attempt must end before it ended by itself.
@@ -97,6 +99,17 @@ pub(super) const fn kept(recorded: Recorded) -> Result<(), ContextError> {
 }
 
 impl Attempt {
+    /// Around all that is told of it, to its last word.
+    pub(super) fn span(&self) -> &tracing::Span {
+        self.span.get_or_init(|| telemetry::attempt_span(&self.job))
+    }
+
+    /// Whether this program has the job's kind; one that only carries others' has no list of them.
+    pub(super) fn is_known(&self) -> bool {
+        let catalogue = self.client.catalogue();
+        catalogue.kinds().next().is_none() || catalogue.get(&self.job.kind).is_some()
+    }
+
     /// Tells the attempt to end. The first reason stands.
     pub(super) fn stop(&self, why: Stop) {
         if self.told.set(why).is_ok() {
@@ -196,7 +209,9 @@ impl<S> Context<S> {
         let mut next = self.attempt.client.prepare(job)?;
         next.tenant_id = next.tenant_id.or_else(|| this.tenant_id.clone());
         next.correlation_id.clone_from(&this.correlation_id);
-        next.trace_parent.clone_from(&this.trace_parent);
+        next.trace_parent = telemetry::Cause::current()
+            .trace_parent
+            .or_else(|| this.trace_parent.clone());
         Ok(next)
     }
 

@@ -176,8 +176,8 @@ pub(super) async fn perform<S: Clone + Send + Sync + 'static>(
     }
     let context = Context::new(registry.services().clone(), Arc::clone(&attempt));
     let handler = run(context, args.as_ref().unwrap_or(&job.args));
-    let span = telemetry::attempt_span(job);
-    IN_JOB.scope((), handler).instrument(span).await
+    let handler = telemetry::cause(job).scope(IN_JOB.scope((), handler));
+    handler.instrument(attempt.span().clone()).await
 }
 
 /// The outcome with its result as it is to be stored.

@@ -97,6 +97,9 @@ impl Client {
     fn ready(&self, flow: &NewFlow) -> Result<NewFlow, StartError> {
         flow.validate(&self.limits())?;
         let mut flow = flow.clone();
+        if flow.correlation_id.is_none() {
+            flow.correlation_id = telemetry::Cause::current().correlation_id;
+        }
         flow.hand_down();
         for step in &mut flow.steps {
             let empty = NewJob::new(String::new(), Json::empty_object());

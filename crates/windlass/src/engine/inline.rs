@@ -34,6 +34,7 @@ pub(crate) async fn attempt<S: Clone + Send + Sync + 'static>(
         cancelled: CancellationToken::new(),
         told: OnceLock::new(),
         committing: AtomicBool::new(false),
+        span: OnceLock::new(),
     });
     let running = perform(Arc::new(registry.clone()), Arc::clone(&attempt));
     let running = AssertUnwindSafe(running).catch_unwind();

@@ -100,6 +100,7 @@ impl Leases {
                     cancelled: CancellationToken::new(),
                     told: OnceLock::new(),
                     committing: AtomicBool::new(false),
+                    span: OnceLock::new(),
                 });
                 let entry = Held {
                     attempt: Arc::clone(&attempt),

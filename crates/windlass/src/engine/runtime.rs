@@ -23,9 +23,7 @@ use super::maintenance::{self, ENGINE, Retention};
 use super::registry::Registry;
 use super::scheduler::Scheduler;
 use super::sealing::KeyRing;
-use crate::model::{
-    AttemptOutcome, Audit, Drain, Finish, Schedule, Timestamp, Verdict, WorkerRecord,
-};
+use crate::model::{Audit, Drain, Finish, Schedule, Timestamp, WorkerRecord};
 use crate::store::{self, ChangeSetting, Store};
 use crate::telemetry::{self, Outage};
 
@@ -350,13 +348,16 @@ fn recorder(outcomes: &mpsc::Sender<Finish>, leases: &Arc<Leases>) -> Record {
             let now = attempt.now();
             let result = result.and_then(|outcome| kept(&attempt, outcome));
             let finish = judge(result, job, &attempt.options, now, &mut rand::rng());
+            let (waited, ran) = (job.claimed_at.since(job.run_at), now.since(job.claimed_at));
+            attempt.span().in_scope(|| {
+                telemetry::attempt_ended(job, attempt.is_known(), finish.as_ref(), waited, ran);
+            });
             let (outcome, dead) = finish
                 .as_ref()
                 .map_or((AttemptOutcome::Completed, false), |f| {
                     (f.outcome, f.verdict == Verdict::Dead)
                 });
-            let ran = now.since(job.claimed_at);
-            attempt.client.count_attempt(job, outcome, dead, ran);
+            attempt.client.count_attempt(job, outcome, dead);
             match finish {
                 // The completer lives as long as any sender: it cannot be gone.
                 Some(finish) => drop(outcomes.send(finish).await),

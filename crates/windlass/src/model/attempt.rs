@@ -89,6 +89,55 @@ impl AttemptError {
         self.backtrace = Some(clip(backtrace.as_ref(), MAX_BACKTRACE));
         self
     }
+
+    /// What errors of one cause have in common, however they name what they are about: the place of a
+    /// panic, or the words of the message and its causes without quotations and anything with a digit.
+    /// The same in every process; tells nothing of what the error says.
+    pub fn fingerprint(&self) -> String {
+        let place = self
+            .backtrace
+            .as_deref()
+            .and_then(|trace| trace.lines().next());
+        let texts = place.map_or_else(
+            || {
+                std::iter::once(&self.message)
+                    .chain(&self.chain)
+                    .map(String::as_str)
+                    .collect()
+            },
+            |place| vec![place],
+        );
+        let mut hash = Fnv::new();
+        for text in texts {
+            if place.is_some() {
+                hash.add(text);
+                continue;
+            }
+            // Every second piece stands within quotation marks.
+            for unquoted in text.split(['"', '`']).step_by(2) {
+                let words = unquoted.split(|c: char| !c.is_alphanumeric() && c != '_');
+                words
+                    .filter(|word| !word.contains(|c: char| c.is_ascii_digit()))
+                    .for_each(|word| hash.add(word));
+            }
+        }
+        format!("{:016x}", hash.0)
+    }
+}
+
+/// FNV-1a: stable across versions of the compiler, which the standard library's hashes are not.
+struct Fnv(u64);
+
+impl Fnv {
+    const fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    fn add(&mut self, word: &str) {
+        for byte in word.bytes().chain([b'\n']) {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
 }
 
 /// Cuts at a character's border and takes out NUL, which PostgreSQL cannot keep in a text.
@@ -138,6 +187,26 @@ mod tests {
         assert_eq!(error.chain.len(), MAX_CHAIN);
         assert_eq!(error.chain[0], "cause 0\u{fffd}");
         assert!(error.backtrace.unwrap().len() <= MAX_BACKTRACE + '…'.len_utf8());
+    }
+
+    #[test]
+    fn errors_of_one_cause_have_one_fingerprint_whatever_they_are_about() {
+        let of = |message: &str| AttemptError::new(message).fingerprint();
+        let first = of("ollama (10.0.0.7:11434) answered 503 to `what is a lease?`");
+        assert_eq!(
+            first,
+            of("ollama (10.0.0.8:11434) answered 503 to `hunter2`")
+        );
+        assert_ne!(first, of("ollama (10.0.0.7:11434) was silent"));
+        let caused = AttemptError::new("a").with_chain(["b"]);
+        assert_ne!(caused.fingerprint(), of("a"));
+        let panicked = |words: &str, place: &str| {
+            let trace = format!("at {place}\n   0: main");
+            AttemptError::new(words).with_backtrace(trace).fingerprint()
+        };
+        assert_eq!(panicked("one", "a.rs:1:2"), panicked("two", "a.rs:1:2"));
+        assert_ne!(panicked("one", "a.rs:1:2"), panicked("one", "a.rs:9:2"));
+        assert_eq!(first.len(), 16);
     }
 
     #[test]

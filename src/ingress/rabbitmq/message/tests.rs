@@ -69,9 +69,9 @@ fn what_correlates_is_found_in_the_order_of_the_doors() {
     );
     headers.insert(PROPERTY.into(), "property".into());
     assert_eq!(correlation(&headers, &body, &Value::Null), Some("property"));
-    headers.insert(CORRELATION.into(), "header".into());
+    headers.insert(CORRELATION_ID.as_str().into(), "header".into());
     assert_eq!(correlation(&headers, &body, &Value::Null), Some("header"));
-    headers.insert(CORRELATION.into(), "x".repeat(1000).into());
+    headers.insert(CORRELATION_ID.as_str().into(), "x".repeat(1000).into());
     assert_eq!(correlation(&headers, &body, &Value::Null), Some("property"));
 }
 

@@ -22,7 +22,7 @@ use crate::engine::executor::{Ended, Failure, judge, panicked};
 use crate::engine::failure::{permanent, retry_after, wait_for};
 use crate::engine::job::Outcome;
 use crate::engine::leases::Leases;
-use crate::model::{AttemptOutcome, Finish, JobId, Json, Verdict};
+use crate::model::{Finish, JobId, Json};
 use crate::telemetry;
 
 /// Where ends of attempts go.
@@ -109,13 +109,16 @@ impl End {
         let job = &attempt.job;
         let now = attempt.now();
         let finish = judge(result, job, &attempt.options, now, &mut rand::rng());
+        let (waited, ran) = (job.claimed_at.since(job.run_at), now.since(job.claimed_at));
+        attempt.span().in_scope(|| {
+            telemetry::attempt_ended(job, attempt.is_known(), finish.as_ref(), waited, ran);
+        });
         let (outcome, dead) = finish
             .as_ref()
             .map_or((AttemptOutcome::Completed, false), |f| {
                 (f.outcome, f.verdict == Verdict::Dead)
             });
-        let ran = now.since(job.claimed_at);
-        attempt.client.count_attempt(job, outcome, dead, ran);
+        attempt.client.count_attempt(job, outcome, dead);
         match finish {
             // The completer lives as long as any sender: it cannot be gone.
             Some(finish) => drop(self.outcomes.send(finish).await),
@@ -220,8 +223,9 @@ where
                     Err(panic) => Err(BoxDynError::from(panicked(&*panic))),
                 }
             };
-            let handler = ids::within(claimed.id(), handler)
-                .instrument(telemetry::attempt_span(&attempt.job));
+            let handler = telemetry::cause(&attempt.job)
+                .scope(ids::within(claimed.id(), handler))
+                .instrument(attempt.span().clone());
             let timeout = attempt.options.timeout;
             let result = supervise(Box::pin(handler), attempt, timeout, options.cancel_grace).await;
             let ended = match &result {
@@ -295,7 +299,7 @@ mod tests {
 
     use super::*;
     use crate::engine::JobOptions;
-    use crate::model::{ClaimedJob, Timestamp};
+    use crate::model::{AttemptOutcome, ClaimedJob, Timestamp, Verdict};
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000);
 
