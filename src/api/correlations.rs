@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::query::Params;
+use super::query::{Own, of_tenant};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 use crate::operations::correlations::{Correlation, follow};
@@ -24,6 +24,8 @@ struct Query {
     tenant: Option<String>,
 }
 
+of_tenant!(Query);
+
 /// Jobs, attempts, messages, parts of messages, deliveries and messages set aside, in the order of time.
 /// Empty if nothing of this id is known (any more).
 #[utoipa::path(
@@ -37,7 +39,7 @@ struct Query {
 async fn show(
     State(state): State<ApiState>,
     Path(id): Path<String>,
-    Params(query): Params<Query>,
+    Own(query): Own<Query>,
 ) -> Result<Json<Correlation>, Problem> {
     let platform = state.quarantine().map_err(|_| Problem::no_such_route())?;
     let (records, platform) = (&platform.records, &platform.platform);

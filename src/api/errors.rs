@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use windlass::model::{Filter, Page};
 use windlass::{JobId, JobRecord, Timestamp};
 
-use super::query::Params;
+use super::query::{Own, of_tenant};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 
@@ -38,6 +38,8 @@ struct Query {
     queue: Option<String>,
     tenant: Option<String>,
 }
+
+of_tenant!(Query);
 
 /// What fails, the most frequent first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,7 +89,7 @@ struct Group {
 )]
 async fn list(
     State(state): State<ApiState>,
-    Params(query): Params<Query>,
+    Own(query): Own<Query>,
 ) -> Result<Json<ErrorList>, Problem> {
     let sample = async {
         let mut jobs = Vec::new();

@@ -11,8 +11,8 @@ use super::sealing::{Content, Form, KeyRing, NoKeys, OpenError, Protection, form
 use super::tally::{MINUTES_KEPT, Tally};
 use crate::db;
 use crate::model::{
-    AttemptOutcome, ClaimedJob, CountedAt, Enqueued, Filter, InvalidJob, JobId, JobRecord, Json,
-    Limits, MAX_ENQUEUE, NewJob, Page, QueueStats, Timestamp, WorkerRecord,
+    AttemptOutcome, ClaimedJob, CountedAt, Enqueued, Filter, Finish, InvalidJob, JobId, JobRecord,
+    Json, Limits, MAX_ENQUEUE, NewJob, Page, QueueStats, Timestamp, Verdict, WorkerRecord,
 };
 use crate::store::{self, Changed, Grain, Matched, Store, Tallied};
 use crate::telemetry::{self, Cause};
@@ -190,8 +190,11 @@ impl Client {
         self.tally.enqueued(&self.store, jobs, enqueued);
     }
 
-    /// Counts how an attempt ended.
-    pub(super) fn count_attempt(&self, job: &ClaimedJob, outcome: AttemptOutcome, dead: bool) {
+    /// Counts how an attempt ended; none if it completed its job within its own transaction.
+    pub(super) fn count_attempt(&self, job: &ClaimedJob, end: Option<&Finish>) {
+        let (outcome, dead) = end.map_or((AttemptOutcome::Completed, false), |end| {
+            (end.outcome, end.verdict == Verdict::Dead)
+        });
         self.tally.attempt_ended(&self.store, job, outcome, dead);
     }
 

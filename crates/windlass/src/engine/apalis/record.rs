@@ -113,12 +113,7 @@ impl End {
         attempt.span().in_scope(|| {
             telemetry::attempt_ended(job, attempt.is_known(), finish.as_ref(), waited, ran);
         });
-        let (outcome, dead) = finish
-            .as_ref()
-            .map_or((AttemptOutcome::Completed, false), |f| {
-                (f.outcome, f.verdict == Verdict::Dead)
-            });
-        attempt.client.count_attempt(job, outcome, dead);
+        attempt.client.count_attempt(job, finish.as_ref());
         match finish {
             // The completer lives as long as any sender: it cannot be gone.
             Some(finish) => drop(self.outcomes.send(finish).await),
