@@ -236,7 +236,7 @@ impl Asked {
         }
     }
 
-    fn refused(&self, by: &str, verdict: &Verdict) -> Response {
+    fn refused(&self, by: &'static str, verdict: &Verdict) -> Response {
         telemetry::limits::exceeded(&self.route, by);
         refusal::refused(self.class.as_str(), verdict)
     }
