@@ -68,8 +68,9 @@ async fn examine(config: Config, report: &mut Report) {
 
 fn admin_key(config: &Config, report: &mut Report) {
     if config.security.admin_key.expose_secret().is_empty() {
-        let detail = "security.admin_key is not set, so the API will not start; make one with \
-                      `openssl rand -hex 32` and set METACHAT_JOBS__SECURITY__ADMIN_KEY";
+        let detail = "security.admin_key is not set, so the API starts only if somebody has another key \
+                      (`jobctl keys create`); make one with `openssl rand -hex 32` and set \
+                      METACHAT_JOBS__SECURITY__ADMIN_KEY";
         report.add("admin key", Verdict::Warn, detail);
     } else {
         report.add("admin key", Verdict::Ok, "is set");

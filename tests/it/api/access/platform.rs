@@ -103,12 +103,13 @@ async fn platform(rig: &Rig) {
     ] {
         let (prefix, hash) = (prefix(key), hash(key));
         let expires = expires.unwrap_or("null");
-        sql += &format!(
+        let insert = format!(
             "insert into {table} (id, \"{column}\", prefix, hash, salt, \"lastFour\", active, \
              \"updatedAt\", \"expiresAt\") values ('{}', '{owner}', '{prefix}', '{hash}', '{SALT}', \
              'CDEF', {active}, {now}, {expires});",
             &key[..11]
         );
+        sql.push_str(&insert);
     }
     run(rig, sql).await;
 }

@@ -165,7 +165,10 @@ async fn another_tenants_ids_are_as_if_they_were_not_there(rig: Rig) {
                     let other = rig.as_key(&key, &method, &other, body.as_ref()).await;
                     let what = format!("{method} {there}{of_a} {body:?}");
                     assert_eq!(one.status, other.status, "{what}: {}", one.text);
-                    let text = one.text.replace(id.as_deref().unwrap_or("-"), &random);
+                    let text = match &id {
+                        Some(id) => one.text.replace(id, &random),
+                        None => one.text.clone(),
+                    };
                     assert_eq!(text, other.text, "{what}");
                     assert!(!one.text.contains(A), "{what}: {}", one.text);
                     if id.is_some() && path != "/v1/webhooks/{id}/deliveries" {
