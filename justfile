@@ -24,12 +24,16 @@ fmt:
 
 lint:
     cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
-    shellcheck -x scripts/services scripts/test scripts/lib/*.sh .ci/run
+    shellcheck -x scripts/services scripts/test scripts/lib/*.sh benches/load/run .ci/run
 
 # Benchmarks, against the private servers
 bench *args:
     scripts/services up
     eval "$(scripts/services env)" && cargo bench --workspace --all-features --locked {{ args }}
+
+# Load on the API, which asserts its budgets
+load *args:
+    benches/load/run {{ args }}
 
 # Advisories, licences and sources of the dependencies (needs cargo-deny)
 deny:
