@@ -27,9 +27,12 @@ impl Said {
     }
 }
 
+/// Kind, unit and meaning.
+type Description = (&'static str, String, String);
+
 /// Remembers what is described.
 #[derive(Debug, Clone, Default)]
-struct Described(Arc<Mutex<BTreeMap<String, (&'static str, String, String)>>>);
+struct Described(Arc<Mutex<BTreeMap<String, Description>>>);
 
 impl Described {
     fn note(&self, name: &KeyName, kind: &'static str, unit: Option<Unit>, meaning: &str) {
@@ -234,7 +237,7 @@ async fn a_running_process_answers_with_documented_metrics_and_labels_only() {
             let text = request.send().await.unwrap().text().await.unwrap();
             let samples = samples(&text, &documented);
             let there = |name: &&str| samples.iter().any(|(sample, _)| sample == name);
-            if wanted.iter().all(|name| there(&name)) {
+            if wanted.iter().all(|name| there(name)) {
                 return samples;
             }
         }
