@@ -237,7 +237,7 @@ async fn a_running_process_answers_with_documented_metrics_and_labels_only() {
             let text = request.send().await.unwrap().text().await.unwrap();
             let samples = samples(&text, &documented);
             let there = |name: &&str| samples.iter().any(|(sample, _)| sample == name);
-            if wanted.iter().all(|name| there(name)) {
+            if wanted.iter().all(there) {
                 return samples;
             }
         }
