@@ -66,6 +66,7 @@ pub(super) fn metrics_in(expression: &str) -> BTreeSet<String> {
         "offset",
         "atan2",
     ];
+    const AGGREGATES: [&str; 6] = ["sum", "min", "max", "avg", "count", "topk"];
     let mut found = BTreeSet::new();
     let bytes: Vec<char> = expression.chars().collect();
     let (mut at, mut braces, mut quoted, mut labels) = (0, 0_u32, None, false);
@@ -92,6 +93,8 @@ pub(super) fn metrics_in(expression: &str) -> BTreeSet<String> {
             let next = bytes[at..].iter().find(|c| !c.is_whitespace());
             if next == Some(&'(') {
                 labels = WORDS.contains(&&*word);
+            } else if AGGREGATES.contains(&&*word) {
+                // `sum by (le) (..)`.
             } else if !labels && !WORDS.contains(&&*word) {
                 found.insert(word);
             }

@@ -141,11 +141,13 @@ impl Db {
     /// How the pool stands; of SQLite's the one for reading.
     pub fn pool_status(&self) -> PoolStatus {
         match self {
+            #[cfg(feature = "postgres")]
             Self::Postgres(db) => PoolStatus {
                 open: db.pool().size(),
                 idle: db.pool().num_idle(),
                 most: db.pool().options().get_max_connections(),
             },
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(db) => PoolStatus {
                 open: db.readers().size(),
                 idle: db.readers().num_idle(),
