@@ -26,7 +26,7 @@ use super::{ApiState, Problem, contract};
                        `ratelimit-limit`, `-remaining` and `-reset`, and one too many is 429 with \
                        `retry-after`."
     ),
-    security(("admin_key" = []), ("bearer" = [])),
+    security(("admin_key" = []), ("api_key" = []), ("bearer" = []), ("session" = [])),
     modifiers(&Keys),
     components(schemas(Problem, RateLimited))
 )]
@@ -37,8 +37,14 @@ struct Keys;
 impl Modify for Keys {
     fn modify(&self, document: &mut OpenApi) {
         let components = document.components.get_or_insert_default();
-        let header = ApiKeyValue::with_description("x-admin-key", "security.admin_key");
-        components.add_security_scheme("admin_key", SecurityScheme::ApiKey(ApiKey::Header(header)));
+        for (name, header) in [("admin_key", "x-admin-key"), ("api_key", "x-api-key")] {
+            let any = "Any key or token: by its form it is known for what it is";
+            let header = ApiKeyValue::with_description(header, any);
+            components.add_security_scheme(name, SecurityScheme::ApiKey(ApiKey::Header(header)));
+        }
+        let cookie =
+            ApiKeyValue::with_description("__Host-jobs-session", "POST /v1/session sets it");
+        components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     }
