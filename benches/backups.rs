@@ -135,12 +135,13 @@ async fn backup(folder: &Path, bin: &str, url: &str, recipients: &str) -> Durati
             target: "main".to_owned(),
         };
         let id = client.enqueue(&job).await.unwrap().id();
-        let began = Instant::now();
         let registry = compose::registry(&config, services.clone()).unwrap();
         windlass::testing::drain(&client, registry).await.unwrap();
-        fastest = fastest.min(began.elapsed());
         let job = client.get(id, None).await.unwrap().unwrap();
         assert_eq!(job.state, State::Completed, "{job:?}");
+        // Of the job alone: its first trial follows it.
+        let result: serde_json::Value = serde_json::from_str(job.result.unwrap().as_str()).unwrap();
+        fastest = fastest.min(Duration::from_secs_f64(result["seconds"].as_f64().unwrap()));
     }
     fastest
 }

@@ -19,6 +19,7 @@ use windlass::{Client, Store};
 
 use crate::api::{Doors, Quarantine, RateLimits, ServerOptions};
 use crate::backups::Backups;
+use crate::backups::restore::Keeper;
 use crate::backups::verify::Answer;
 use crate::config::{Config, DatabaseKind, DatabaseOptions};
 use crate::ingress::rabbitmq::Intake;
@@ -201,15 +202,36 @@ pub fn services(config: &Config, database: &Database) -> anyhow::Result<Services
 /// All there is to know of backups.
 pub fn backups(config: &Config) -> anyhow::Result<Backups> {
     let backups = Backups::new(&config.backups()?, config.about()).context("settings backups")?;
-    Ok(backups.with_probe(probe))
+    Ok(backups.with_probe(probe).with_keeper(keeper(config)))
+}
+
+/// What holds the queues of a restored database.
+fn keeper(config: &Config) -> Keeper {
+    let options = config.database.clone();
+    let queues: Vec<String> = config.engine.queues.keys().cloned().collect();
+    Keeper::new(move |url, by, reason| {
+        let options = DatabaseOptions {
+            url,
+            ..options.clone()
+        };
+        let queues = queues.clone();
+        Box::pin(async move {
+            let hold = async {
+                let client = Client::new(open(&options)?.store);
+                let operator = client.operator(&by, Some(&reason));
+                anyhow::Ok(crate::operations::backups::hold(&client, queues, &operator).await?)
+            };
+            hold.await.map_err(|error| format!("{error:#}"))
+        })
+    })
 }
 
 /// Who is told of backups.
 fn notifier(config: &Config) -> anyhow::Result<Notifier> {
     let notify = &config.backups.notify;
     let timeout = Duration::from_millis(notify.timeout_ms);
-    Notifier::new(notify.webhook_url.clone(), notify.ping_url.clone(), timeout)
-        .context("settings backups.notify")
+    let (webhook, ping) = (notify.webhook_url.clone(), notify.ping_url.clone());
+    Notifier::new(webhook, ping, &notify.mail(), timeout).context("settings backups.notify")
 }
 
 /// Every kind of job there is, sealed as the settings say.

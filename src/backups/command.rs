@@ -250,6 +250,7 @@ impl Running {
 
     /// What it told, once it has ended; an error unless it ended well.
     pub async fn told(&mut self, status: ExitStatus) -> Result<Told, Error> {
+        // Of a reader that did not come to its end nothing was told; how the program ended is known all the same.
         let errors = match self.errors.take() {
             Some(reading) => reading.await.unwrap_or_default(),
             None => String::new(),

@@ -10,3 +10,5 @@ pub(super) const BACKUP_MANIFEST: &str = "backup_manifest";
 pub(super) const BASE: &str = "base.tar";
 /// The write-ahead log that it needs.
 pub(super) const WAL: &str = "pg_wal.tar";
+/// Redis' append-only set.
+pub(super) const APPEND_ONLY: &str = "appendonlydir";

@@ -238,6 +238,36 @@ pub enum ManifestError {
 }
 
 impl Manifest {
+    /// Of a backup that begins now: nothing is known of it yet.
+    pub fn begin(target: &str, kind: Kind, job: Uuid, started: Timestamp) -> Self {
+        Self {
+            version: VERSION,
+            id: BackupId::new(started, job),
+            target: target.to_owned(),
+            kind,
+            job,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            started,
+            finished: started,
+            recovery_point: started,
+            server_version: None,
+            client_version: None,
+            database: None,
+            system_identifier: None,
+            snapshot: None,
+            start_lsn: None,
+            end_lsn: None,
+            timeline: None,
+            parent: None,
+            encryption: None,
+            rows: BTreeMap::new(),
+            details: BTreeMap::new(),
+            flags: Vec::new(),
+            files: Vec::new(),
+            sha256: String::new(),
+        }
+    }
+
     /// The bytes of all files.
     pub fn size(&self) -> u64 {
         self.files.iter().map(|file| file.size).sum()
@@ -294,31 +324,11 @@ pub(super) mod tests {
 
     pub(in crate::backups) fn manifest(files: Vec<File>) -> Manifest {
         let started = "2026-01-31T02:00:00Z".parse().unwrap();
+        let job = Uuid::from_u128(0x0a1b_2c3d);
         Manifest {
-            version: VERSION,
-            id: BackupId::new(started, Uuid::from_u128(0x0a1b_2c3d)),
-            target: "main".into(),
-            kind: Kind::Folder,
-            job: Uuid::from_u128(0x0a1b_2c3d),
-            program: "1.0.0".into(),
-            started,
-            finished: started,
-            recovery_point: started,
-            server_version: None,
-            client_version: None,
-            database: None,
-            system_identifier: None,
-            snapshot: None,
-            start_lsn: None,
-            end_lsn: None,
-            timeline: None,
-            parent: None,
-            encryption: None,
             rows: BTreeMap::from([("public.messages".into(), 12)]),
-            details: BTreeMap::new(),
-            flags: Vec::new(),
             files,
-            sha256: String::new(),
+            ..Manifest::begin("main", Kind::Folder, job, started)
         }
     }
 

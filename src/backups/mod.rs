@@ -53,6 +53,7 @@ pub use stream::Transfer;
 pub struct Backups {
     inner: Arc<Inner>,
     probe: Option<verify::Probe>,
+    keeper: Option<restore::Keeper>,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +84,7 @@ impl Backups {
                 about,
             }),
             probe: None,
+            keeper: None,
         })
     }
 
@@ -101,6 +103,18 @@ impl Backups {
     /// What starts the engine on a restored database.
     pub const fn probe(&self) -> Option<verify::Probe> {
         self.probe
+    }
+
+    /// With what holds the queues of a restored database.
+    #[must_use]
+    pub fn with_keeper(mut self, keeper: restore::Keeper) -> Self {
+        self.keeper = Some(keeper);
+        self
+    }
+
+    /// What holds the queues of a restored database.
+    pub const fn keeper(&self) -> Option<&restore::Keeper> {
+        self.keeper.as_ref()
     }
 
     /// The settings.

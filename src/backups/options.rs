@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::stream::Keys;
 use super::throwaway::{RunAs, ScratchOptions};
 use super::{Error, Kind, PostgresServer};
+use crate::services::mailer::{Mail, Mailer};
 
 /// All of them.
 #[derive(Debug, Clone, Deserialize)]
@@ -84,6 +85,13 @@ pub struct KeepOptions {
 pub struct NotifyOptions {
     /// Is told of failures, by a POST of JSON; empty tells nobody. Its address may be a secret.
     pub webhook_url: SecretString,
+    /// Who is told of the same by e-mail; empty tells nobody.
+    #[serde(deserialize_with = "words")]
+    pub email_to: Vec<String>,
+    /// In whose name.
+    pub email_from: String,
+    /// Through which server; its address may hold a password.
+    pub smtp_url: SecretString,
     /// Is called after each success, and tells people when that does not come; `{target}` is replaced.
     pub ping_url: SecretString,
     /// How long a call may take.
@@ -142,7 +150,8 @@ pub struct TargetOptions {
     /// Where the server is; may hold a password. Empty for the one of the program's settings.
     #[serde(default)]
     pub url: SecretString,
-    /// The folder, or the SQLite file; empty for the one of the program's settings.
+    /// The folder, or the SQLite file; empty for the one of the program's settings. Of `redis` the folder of its
+    /// append-only set, on this machine; empty leaves that out.
     #[serde(default)]
     pub path: PathBuf,
     /// How many tables are dumped at once.
@@ -186,6 +195,9 @@ impl Default for BackupOptions {
             },
             notify: NotifyOptions {
                 webhook_url: SecretString::default(),
+                email_to: Vec::new(),
+                email_from: String::new(),
+                smtp_url: SecretString::default(),
                 ping_url: SecretString::default(),
                 timeout_ms: 10_000,
                 late_hours: const { NonZeroU32::new(26).expect("26 is not 0") },
@@ -312,6 +324,9 @@ impl BackupOptions {
         ] {
             check_address(key, url.expose_secret())?;
         }
+        let timeout = Duration::from_millis(self.notify.timeout_ms);
+        Mailer::new(&self.notify.mail(), timeout)
+            .map_err(|e| Error::setting("backups.notify", e.to_string()))?;
         for (name, place) in &self.places {
             check_name("backups.places", name)?;
             place.check(name)?;
@@ -373,13 +388,25 @@ impl BackupOptions {
             let problem = "belongs to targets of the kind postgres_physical; use 0";
             return Err(Error::setting(key("incremental"), problem));
         }
-        if target.kind == Kind::Folder && !target.path.is_absolute() {
+        let wants_path = target.kind == Kind::Folder || !target.path.as_os_str().is_empty();
+        if wants_path && !target.path.is_absolute() && target.kind != Kind::Sqlite {
             return Err(Error::setting(
                 key("path"),
                 "must be an absolute path of a folder",
             ));
         }
         Ok(())
+    }
+}
+
+impl NotifyOptions {
+    /// Who is told by e-mail.
+    pub fn mail(&self) -> Mail {
+        Mail {
+            server: self.smtp_url.clone(),
+            from: self.email_from.clone(),
+            to: self.email_to.clone(),
+        }
     }
 }
 

@@ -13,13 +13,15 @@ use windlass::Timestamp;
 
 use super::place::{Opened, Place};
 use super::stream::{self, Keys, Transfer};
-use super::{BackupId, Encryption, Error, Evidence, File, Level, Manifest, Stored};
+use super::{BackupId, Encryption, Error, Evidence, File, Kind, Level, Manifest, Stored};
 
 const MANIFEST: &str = "manifest.json";
 const SUMS: &str = "SHA256SUMS";
 const PIN: &str = "pin.json";
 const VERIFICATIONS: &str = "verifications";
 const FILES: &str = "files";
+/// The detail of a manifest that tells of files that were gone before they could be copied.
+const VANISHED: &str = "vanished";
 
 /// The backups in one place. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -145,16 +147,24 @@ impl Repository {
         let home = home(&opened, &manifest.target, &manifest.id);
         manifest.encryption = self.encryption();
         manifest.files.clear();
+        let mut vanished = Vec::new();
         for path in files_of(folder)? {
             let stored = stored_name(&path, !self.keys.is_empty());
-            let (size, sha256, parts, stored_size, stored_sha256) = stream::upload(
-                &self.place,
-                &join(&home, &stored),
-                folder.join(&path),
-                &self.keys,
-                transfer,
-            )
-            .await?;
+            let to = join(&home, &stored);
+            let from = folder.join(&path);
+            let sent = stream::upload(&self.place, &to, from, &self.keys, transfer).await;
+            let (size, sha256, parts, stored_size, stored_sha256) = match sent {
+                Ok(sent) => sent,
+                // Others work in it meanwhile: what they took away is no longer to be copied.
+                Err(Error::Io { source, .. })
+                    if manifest.kind == Kind::Folder
+                        && source.kind() == std::io::ErrorKind::NotFound =>
+                {
+                    vanished.push(path);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             manifest.files.push(File {
                 path,
                 size,
@@ -166,6 +176,12 @@ impl Repository {
                     sha256: stored_sha256,
                 },
             });
+        }
+        if let Some(first) = vanished.first() {
+            let (files, target) = (vanished.len(), &manifest.target);
+            crate::telemetry::backups::vanished(target, &manifest.id, files);
+            let told = format!("{files} files, such as {first}, were taken away meanwhile");
+            manifest.details.insert(VANISHED.to_owned(), told);
         }
         Ok(())
     }

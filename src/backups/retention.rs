@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::json;
 use windlass::Timestamp;
 
-use super::{Backup, BackupId, Backups, Error, KeepOptions, Level};
+use super::segments::{self, OldLog};
+use super::{Backup, BackupId, Backups, Error, Holdings, KeepOptions, Level, Repository};
 
 /// What becomes of one backup, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +23,33 @@ pub struct Decision {
     pub kept_for: Vec<String>,
 }
 
+/// What becomes of the archived log beside a target's backups.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Log {
+    /// The first segment that a kept backup needs: it and all after it stay.
+    pub needed_from: String,
+    /// The segments that go, oldest first.
+    pub goes: Vec<String>,
+    /// What they take of the place, in bytes.
+    pub stored_bytes: u64,
+}
+
+/// What was deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Deleted {
+    /// Backups.
+    pub backups: usize,
+    /// Segments of archived log.
+    pub segments: usize,
+}
+
+impl std::ops::AddAssign for Deleted {
+    fn add_assign(&mut self, more: Self) {
+        self.backups += more.backups;
+        self.segments += more.segments;
+    }
+}
+
 /// What becomes of a target's backups in one place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
@@ -32,6 +61,8 @@ pub struct Plan {
     pub waits_for: Option<String>,
     /// Oldest first.
     pub decisions: Vec<Decision>,
+    /// What becomes of the log, if a kept backup is of a kind that has one.
+    pub log: Option<Log>,
 }
 
 impl Plan {
@@ -41,6 +72,27 @@ impl Plan {
         let goes = move |it: &&Decision| !waits && it.kept_for.is_empty();
         self.decisions.iter().filter(goes)
     }
+
+    /// The log that goes.
+    pub fn log_goes(&self) -> &[String] {
+        let log = self.log.as_ref().filter(|_| self.waits_for.is_none());
+        log.map_or(&[], |log| &log.goes)
+    }
+
+    /// What goes, for the audit log.
+    pub fn detail(&self) -> serde_json::Value {
+        let ids: Vec<&str> = self.goes().map(|it| it.id.as_str()).collect();
+        let mut detail = json!({"deleted": ids});
+        if let Some(log) = self.log.as_ref().filter(|_| !self.log_goes().is_empty()) {
+            detail["log"] = json!({"segments": log.goes.len(), "neededFrom": log.needed_from});
+        }
+        detail
+    }
+
+    /// Whether all stays.
+    pub fn is_empty(&self) -> bool {
+        self.goes().next().is_none() && self.log_goes().is_empty()
+    }
 }
 
 /// Decides on every place of a target. Nothing is done yet.
@@ -49,25 +101,59 @@ pub async fn plans(backups: &Backups, name: &str, now: Timestamp) -> Result<Vec<
     let keep = &backups.options().keep;
     let mut held = Vec::new();
     for repository in backups.repositories(target)? {
-        held.push((
-            repository.place().name().to_owned(),
-            repository.list(name).await?,
-        ));
+        let holdings = repository.holdings(name).await?;
+        held.push((repository.place().name().to_owned(), holdings));
     }
     let waits_for = waits_for(&held);
-    let plan = |(place, backups): (String, Vec<Backup>)| Plan {
-        target: name.to_owned(),
-        place,
-        waits_for: waits_for.clone(),
-        decisions: decide(&backups, keep, now),
-    };
-    Ok(held.into_iter().map(plan).collect())
+    let mut plans = Vec::with_capacity(held.len());
+    for (place, holdings) in held {
+        let decisions = decide(&holdings.backups, keep, now);
+        let is_kept = |backup: &&Backup| {
+            let decided = decisions.iter().find(|it| it.id == backup.manifest.id);
+            waits_for.is_some() || decided.is_some_and(|it| !it.kept_for.is_empty())
+        };
+        let kept = holdings.backups.iter().filter(is_kept);
+        let log = match old_log(backups.repository(&place)?, name, &holdings, kept).await? {
+            Some((needed_from, old)) => Some(Log {
+                needed_from,
+                goes: old.segments.into_iter().collect(),
+                stored_bytes: old.bytes,
+            }),
+            None => None,
+        };
+        plans.push(Plan {
+            target: name.to_owned(),
+            place,
+            waits_for: waits_for.clone(),
+            decisions,
+            log,
+        });
+    }
+    Ok(plans)
 }
 
-/// Does what was decided; how many went.
-pub async fn apply(backups: &Backups, plan: &Plan) -> Result<usize, Error> {
+/// The first segment of the log that these backups need, and what is archived of before it. Nothing is known
+/// if none needs any, or if there is one of which nobody knows what it needs.
+async fn old_log(
+    repository: &Repository,
+    target: &str,
+    holdings: &Holdings,
+    kept: impl Iterator<Item = &Backup>,
+) -> Result<Option<(String, OldLog)>, Error> {
+    if !holdings.damaged.is_empty() {
+        return Ok(None);
+    }
+    let Some(first) = segments::first_needed(kept.map(|it| &it.manifest))? else {
+        return Ok(None);
+    };
+    let old = repository.log_before(target, &first).await?;
+    Ok(Some((first, old)))
+}
+
+/// Does what was decided; what went.
+pub async fn apply(backups: &Backups, plan: &Plan) -> Result<Deleted, Error> {
     let repository = backups.repository(&plan.place)?;
-    let mut gone = 0;
+    let mut gone = Deleted::default();
     for decision in plan.goes() {
         // Somebody may have pinned it since.
         if repository
@@ -80,23 +166,38 @@ pub async fn apply(backups: &Backups, plan: &Plan) -> Result<usize, Error> {
         }
         repository.delete(&plan.target, &decision.id).await?;
         crate::telemetry::backups::pruned(&plan.target, &decision.id, &plan.place);
-        gone += 1;
+        gone.backups += 1;
+    }
+    if !plan.log_goes().is_empty() {
+        // Of what is there now: what was pinned since needs its log as well.
+        let holdings = repository.holdings(&plan.target).await?;
+        let kept = holdings.backups.iter();
+        if let Some((first, old)) = old_log(repository, &plan.target, &holdings, kept).await? {
+            gone.segments = repository.delete_log(&old).await?;
+            crate::telemetry::restores::log_pruned(
+                &plan.target,
+                &plan.place,
+                &first,
+                gone.segments,
+            );
+        }
     }
     Ok(gone)
 }
 
 /// Nothing goes while the newest backup is not in every place, or may be less than those before it.
-fn waits_for(held: &[(String, Vec<Backup>)]) -> Option<String> {
+fn waits_for(held: &[(String, Holdings)]) -> Option<String> {
     let (_, first) = held.first()?;
-    let newest = &first.last()?.manifest;
+    let newest = &first.backups.last()?.manifest;
     if let Some(flag) = newest.flags.first() {
         return Some(format!(
             "somebody to look at the newest backup, {}: {flag}",
             newest.id
         ));
     }
-    let lacks =
-        |(_, there): &&(String, Vec<Backup>)| there.iter().all(|it| it.manifest.id != newest.id);
+    let lacks = |(_, there): &&(String, Holdings)| {
+        there.backups.iter().all(|it| it.manifest.id != newest.id)
+    };
     let (place, _) = held.iter().find(lacks)?;
     Some(format!(
         "the newest backup, {}, to be copied to {place}",
@@ -277,16 +378,21 @@ mod tests {
     #[test]
     fn nothing_goes_while_a_copy_is_missing_or_the_newest_is_in_doubt() {
         let all: Vec<Backup> = (0..9).map(backup).collect();
-        let here = ("local".to_owned(), all.clone());
-        assert_eq!(
-            waits_for(&[here.clone(), ("offsite".to_owned(), all.clone())]),
-            None
-        );
-        let waits = waits_for(&[here.clone(), ("offsite".to_owned(), all[..8].to_vec())]).unwrap();
+        let held = |place: &str, backups: &[Backup]| {
+            let backups = backups.to_vec();
+            let held = Holdings {
+                backups,
+                ..Holdings::default()
+            };
+            (place.to_owned(), held)
+        };
+        let here = held("local", &all);
+        assert_eq!(waits_for(&[here.clone(), held("offsite", &all)]), None);
+        let waits = waits_for(&[here.clone(), held("offsite", &all[..8])]).unwrap();
         assert!(waits.ends_with("to be copied to offsite"), "{waits}");
         let mut doubtful = all;
         doubtful[8].manifest.flags.push("it is smaller".into());
-        let waits = waits_for(&[("local".to_owned(), doubtful)]).unwrap();
+        let waits = waits_for(&[held("local", &doubtful)]).unwrap();
         assert!(
             waits.starts_with("somebody to look at the newest backup"),
             "{waits}"
@@ -295,8 +401,20 @@ mod tests {
             target: "main".into(),
             place: "local".into(),
             waits_for: Some(waits),
-            decisions: decide(&here.1, &keep(), at(9)),
+            decisions: decide(&here.1.backups, &keep(), at(9)),
+            log: Some(Log {
+                needed_from: "0000000200000001000000FE".into(),
+                goes: vec!["0000000200000001000000FD".into()],
+                stored_bytes: 1,
+            }),
         };
-        assert_eq!(plan.goes().count(), 0);
+        assert!(plan.is_empty());
+        assert!(plan.log_goes().is_empty());
+        let now = Plan {
+            waits_for: None,
+            ..plan
+        };
+        assert_eq!(now.goes().count(), 6);
+        assert_eq!(now.log_goes().len(), 1);
     }
 }

@@ -1,6 +1,7 @@
 //! Archived write-ahead log in a place: `<target>/wal/<segment>` and beside it `<segment>.json`, which is
 //! written last and says what it is.
 
+use std::collections::BTreeSet;
 use std::path::{Path as FilePath, PathBuf};
 
 use object_store::ObjectStore as _;
@@ -11,10 +12,12 @@ use windlass::Timestamp;
 
 use super::repository::Repository;
 use super::stream::{self, Transfer};
-use super::{Error, File, Manifest, Stored};
+use super::{Error, File, Kind, Manifest, Stored};
 
-/// Bytes of a segment; what `initdb` makes unless it is told otherwise.
-const SEGMENT: u64 = 16 * 1024 * 1024;
+/// The detail of a manifest that tells how large a segment of its cluster is, in bytes.
+pub(super) const SEGMENT_BYTES: &str = "wal_segment_bytes";
+/// The same of a manifest that does not tell; what `initdb` makes unless it is told otherwise.
+const USUAL: u64 = 16 * 1024 * 1024;
 const FOLDER: &str = "wal";
 /// How the last segment ends, which is still being written.
 pub(super) const PARTIAL: &str = ".partial";
@@ -28,6 +31,16 @@ pub struct Segment {
     pub archived: Timestamp,
     /// What it is, and what lies in the place.
     pub file: File,
+}
+
+/// Archived log that no backup needs.
+#[derive(Debug, Clone, Default)]
+pub struct OldLog {
+    /// Which segments.
+    pub segments: BTreeSet<String>,
+    /// What they take of the place, in bytes.
+    pub bytes: u64,
+    paths: Vec<Path>,
 }
 
 impl Repository {
@@ -169,26 +182,44 @@ impl Repository {
         Ok((files, newest))
     }
 
-    /// Deletes what is older than a backup's beginning: no backup that is kept needs it. How many that were.
-    pub async fn prune_segments(&self, oldest_kept: &Manifest) -> Result<u64, Error> {
-        let target = oldest_kept.target.as_str();
+    /// What is archived of before a segment, oldest first, whatever its timeline: also data whose description is
+    /// gone already. What says where timelines part stays.
+    pub async fn log_before(&self, target: &str, first: &str) -> Result<OldLog, Error> {
         let opened = self.place.store()?;
-        let home = opened.prefix.clone().join(target).join(FOLDER);
-        let first = first_segment(oldest_kept)?;
-        let mut deleted = 0;
-        for name in self.segments(target).await? {
-            let whole = name.strip_suffix(PARTIAL).unwrap_or(&name);
-            if !is_segment(whole) || position(whole) >= position(&first) {
+        let folder = opened.prefix.clone().join(target).join(FOLDER);
+        let listed = opened.store.list_with_delimiter(Some(&folder)).await;
+        let listed = listed.map_err(|e| self.place.failed(&format!("listing {folder}"), &e))?;
+        let mut old = OldLog::default();
+        for object in listed.objects {
+            let segment = object.location.filename().and_then(segment_of);
+            let Some(segment) = segment.filter(|name| position(name) < position(first)) else {
                 continue;
-            }
-            let segment = self.segment(target, &name).await?;
-            let text = home.clone().join(format!("{name}.json"));
-            self.remove(&opened, &text).await?;
-            let at = home.clone().join(segment.file.stored.path.as_str());
-            self.remove(&opened, &at).await?;
-            deleted += 1;
+            };
+            old.segments.insert(segment.to_owned());
+            old.bytes += object.size;
+            old.paths.push(object.location);
         }
-        Ok(deleted)
+        // The oldest first, so that what stays has no gap; of each its description first, so that none is
+        // listed whose data is gone.
+        old.paths.sort_by_key(|path| {
+            let name = path.filename().unwrap_or_default().to_owned();
+            let segment = segment_of(&name).map(position).unwrap_or_default();
+            (
+                segment.to_owned(),
+                name.strip_suffix(".json").is_none(),
+                name,
+            )
+        });
+        Ok(old)
+    }
+
+    /// Deletes it; how many segments that were.
+    pub async fn delete_log(&self, old: &OldLog) -> Result<usize, Error> {
+        let opened = self.place.store()?;
+        for path in &old.paths {
+            self.remove(&opened, path).await?;
+        }
+        Ok(old.segments.len())
     }
 
     /// Forgets the unfinished state of a segment that is archived whole now.
@@ -203,6 +234,19 @@ impl Repository {
     }
 }
 
+/// How large a segment is.
+fn segment_bytes(manifest: &Manifest) -> Result<u64, Error> {
+    let Some(told) = manifest.details.get(SEGMENT_BYTES) else {
+        return Ok(USUAL);
+    };
+    let bytes = told.parse().ok();
+    let bytes = bytes.filter(|bytes: &u64| bytes.is_power_of_two() && *bytes <= 1 << 30);
+    bytes.ok_or_else(|| {
+        let reason = format!("{told:?} bytes are no segment of the log");
+        Error::damaged("manifest.json", reason)
+    })
+}
+
 /// The first segment that a backup needs.
 pub(super) fn first_segment(manifest: &Manifest) -> Result<String, Error> {
     let lsn = manifest.start_lsn.as_deref().and_then(lsn);
@@ -214,7 +258,7 @@ pub(super) fn first_segment(manifest: &Manifest) -> Result<String, Error> {
     Ok(format!(
         "{timeline:08X}{:08X}{:08X}",
         lsn >> 32,
-        of_file / SEGMENT
+        of_file / segment_bytes(manifest)?
     ))
 }
 
@@ -234,7 +278,7 @@ pub(super) fn gap(folder: &FilePath, manifest: &Manifest) -> Result<Option<Strin
         if position(&name) > position(&expected) {
             return Ok(Some(expected));
         }
-        expected = after(&name);
+        expected = after(&name, segment_bytes(manifest)?);
     }
     Ok(None)
 }
@@ -251,15 +295,40 @@ pub(super) fn is_segment(name: &str) -> bool {
     name.len() == 24 && name.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
+/// The segment that a file of the archive belongs to.
+fn segment_of(file: &str) -> Option<&str> {
+    file.get(..24).filter(|name| is_segment(name))
+}
+
+/// The first segment that any of these backups needs; none if none needs any.
+pub(super) fn first_needed<'a>(
+    kept: impl IntoIterator<Item = &'a Manifest>,
+) -> Result<Option<String>, Error> {
+    let mut first: Option<String> = None;
+    for manifest in kept {
+        if manifest.kind != Kind::PostgresPhysical {
+            continue;
+        }
+        let segment = first_segment(manifest)?;
+        let earlier = first
+            .as_deref()
+            .is_none_or(|first| position(&segment) < position(first));
+        if earlier {
+            first = Some(segment);
+        }
+    }
+    Ok(first)
+}
+
 /// Where in the log a segment is, whatever its timeline.
 fn position(name: &str) -> &str {
     &name[8..]
 }
 
-fn after(name: &str) -> String {
+fn after(name: &str, bytes: u64) -> String {
     let number = |range| u64::from_str_radix(&name[range], 16).unwrap_or(0);
     let (file, segment) = (number(8..16), number(16..24) + 1);
-    let per_file = (1 << 32) / SEGMENT;
+    let per_file = (1 << 32) / bytes;
     let (file, segment) = (file + segment / per_file, segment % per_file);
     format!("{}{file:08X}{segment:08X}", &name[..8])
 }
@@ -287,9 +356,45 @@ mod tests {
             "0000000200000001000000FE"
         );
         assert_eq!(
-            after("0000000200000001000000FF"),
+            after("0000000200000001000000FF", USUAL),
             "000000020000000200000000"
         );
+    }
+
+    #[test]
+    fn segments_of_another_size_are_counted_as_they_are() {
+        let mut large = manifest();
+        large
+            .details
+            .insert(SEGMENT_BYTES.into(), (1 << 26).to_string());
+        assert_eq!(first_segment(&large).unwrap(), "00000002000000010000003F");
+        let next = after("00000002000000010000003F", 1 << 26);
+        assert_eq!(next, "000000020000000200000000");
+        large.details.insert(SEGMENT_BYTES.into(), "0".into());
+        assert!(first_segment(&large).is_err());
+    }
+
+    #[test]
+    fn the_oldest_backup_says_what_log_is_needed() {
+        let physical = |lsn: &str, timeline| {
+            let mut one = manifest();
+            one.kind = Kind::PostgresPhysical;
+            one.start_lsn = Some(lsn.into());
+            one.timeline = Some(timeline);
+            one
+        };
+        let logical = manifest();
+        assert_eq!(first_needed([&logical]).unwrap(), None);
+        // After a fail-over the timeline is a later one; the position says which is older.
+        let (older, newer) = (physical("1/FE000028", 1), physical("2/00000028", 2));
+        for both in [[&older, &newer], [&newer, &older]] {
+            let first = first_needed(both).unwrap();
+            assert_eq!(first.as_deref(), Some("0000000100000001000000FE"));
+        }
+        let mut unknown = physical("1/FE000028", 1);
+        unknown.start_lsn = None;
+        let refused = first_needed([&newer, &unknown]).unwrap_err();
+        assert!(matches!(refused, Error::Damaged { .. }), "{refused}");
     }
 
     #[test]

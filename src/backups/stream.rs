@@ -236,6 +236,9 @@ pub(super) async fn upload(
         .map_err(|e| Error::io(format!("reading {shown}"))(io::Error::other(e)))?;
     match (sent, read) {
         // Whoever failed first is the reason; the other one only heard of it.
+        (_, Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::io(format!("reading {shown}"))(error))
+        }
         (Err(error), _) => Err(error),
         (Ok(()), Err(error)) => Err(Error::io(format!("reading {shown}"))(error)),
         (Ok(()), Ok(what)) => Ok(what),

@@ -5,9 +5,8 @@ use windlass::{Client, JobId};
 
 use super::printer::table;
 use super::{Exit, Failure, Printer, actor};
-use crate::backups::retention::Plan;
+use crate::backups::retention::{Deleted, Plan};
 use crate::backups::{Backup, BackupId, Backups, Error, Evidence, Manifest, Pin};
-use crate::config::Config;
 use crate::operations::backups::Desk;
 
 #[derive(Debug, clap::Subcommand)]
@@ -90,8 +89,8 @@ struct Shown {
 }
 
 #[derive(Serialize)]
-struct Enqueued {
-    job_id: JobId,
+pub(super) struct Enqueued {
+    pub(super) job_id: JobId,
 }
 
 #[derive(Serialize)]
@@ -104,10 +103,10 @@ struct Pruned {
     plans: Vec<Plan>,
     applied: bool,
     deleted: usize,
+    deleted_segments: usize,
 }
 
 pub(super) async fn run(
-    config: &Config,
     backups: &Backups,
     client: &Client,
     command: Command,
@@ -118,7 +117,7 @@ pub(super) async fn run(
             return Box::pin(super::trial::run(backups, client, args, printer)).await;
         }
         Command::Restore(args) => {
-            return Box::pin(super::restore::run(config, backups, args, printer)).await;
+            return Box::pin(super::restore::run(backups, client, args, printer)).await;
         }
         Command::List { target, place } => {
             let lines = list(backups, target, place.as_deref()).await?;
@@ -186,11 +185,16 @@ pub(super) async fn run(
             };
             let targets = targets(backups, target);
             let plans = desk.plan(&targets, client.now().await?).await?;
-            let deleted = if apply { desk.apply(&plans).await? } else { 0 };
+            let deleted = if apply {
+                desk.apply(&plans).await?
+            } else {
+                Deleted::default()
+            };
             let pruned = Pruned {
                 plans,
                 applied: apply,
-                deleted,
+                deleted: deleted.backups,
+                deleted_segments: deleted.segments,
             };
             printer.data(&pruned, pruned_text)?;
             if !apply {
@@ -325,8 +329,26 @@ fn pruned_text(pruned: &Pruned) -> String {
                 why.unwrap_or_default(),
             ]);
         }
+        rows.extend(log_row(plan, pruned.applied));
     }
     table(["TARGET", "ID", "PLACE", "WHAT", "WHY"], &rows)
+}
+
+/// What becomes of the archived log, if there is one that is not needed.
+fn log_row(plan: &Plan, applied: bool) -> Option<[String; 5]> {
+    let log = plan.log.as_ref().filter(|log| !log.goes.is_empty())?;
+    let what = match (plan.log_goes().is_empty(), applied) {
+        (true, _) => "stays",
+        (false, true) => "deleted",
+        (false, false) => "would go",
+    };
+    Some([
+        plan.target.clone(),
+        format!("log: {} segments", log.goes.len()),
+        plan.place.clone(),
+        what.to_owned(),
+        format!("no kept backup needs what is before {}", log.needed_from),
+    ])
 }
 
 impl From<Error> for Failure {

@@ -225,7 +225,7 @@ async fn dispatch(
         Command::Import(command) => import::run(&client, command, printer).await,
         Command::Backup(command) => {
             let backups = compose::backups(&config)?;
-            backup::run(&config, &backups, &client, command, printer).await
+            backup::run(&backups, &client, command, printer).await
         }
         Command::Outbox(command) => outbox::run(&database.records, &client, command, printer).await,
         Command::Webhooks(command) => {

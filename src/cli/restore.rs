@@ -1,17 +1,12 @@
 //! Brings a backup back, and looks after the queue in it before anybody runs it.
 
-use secrecy::SecretString;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use windlass::engine::PauseOf;
-use windlass::model::{Filter, Page};
-use windlass::{Client, State, Timestamp};
+use windlass::{Client, Timestamp};
 
 use super::{Failure, Printer, actor};
-use crate::backups::restore::{Plan, Restore, fence};
-use crate::backups::{BackupId, Backups};
-use crate::compose;
-use crate::config::{Config, DatabaseOptions};
+use crate::backups::restore::{Plan, Report, Restore};
+use crate::backups::{BackupId, Backups, Transfer};
+use crate::operations::backups::Desk;
 
 /// Restores beside what is live: into a new database, file or folder.
 #[derive(Debug, clap::Args)]
@@ -39,34 +34,17 @@ pub struct Args {
     /// Only say what would be done, and by which commands it could be done by hand
     #[arg(long)]
     plan: bool,
-}
-
-#[derive(Serialize)]
-struct Answer {
-    backup: BackupId,
-    to: String,
-    recovery_point: Timestamp,
-    seconds: f64,
-    /// Queues whose jobs are held until somebody resumes them.
-    held: Vec<String>,
-    /// Unfinished jobs, whose fences are above any that was given out after the backup.
-    fenced: Option<u64>,
-    /// Jobs that ran when the backup was made: what they had done outside the database is done again.
-    may_run_twice: Vec<Again>,
-}
-
-#[derive(Serialize)]
-struct Again {
-    id: String,
-    kind: String,
-    queue: String,
-    tenant_id: Option<String>,
-    attempt: u16,
+    /// Have a worker do it, as a job: on its machine, tried again if it breaks off, with its progress on record
+    #[arg(long, conflicts_with = "plan")]
+    job: bool,
+    /// Why, for the audit log
+    #[arg(long, requires = "job")]
+    reason: Option<String>,
 }
 
 pub(super) async fn run(
-    config: &Config,
     backups: &Backups,
+    client: &Client,
     args: Args,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
@@ -85,6 +63,19 @@ pub(super) async fn run(
         return Ok(());
     }
     let manifest = restore.manifest(backups).await?;
+    if args.job {
+        let operator = actor::operator(client, args.reason.as_deref());
+        let desk = Desk {
+            backups,
+            client,
+            operator: &operator,
+        };
+        let job_id = desk.restore(&restore).await?;
+        printer.data(&super::backup::Enqueued { job_id }, |told| {
+            format!("{}\n", told.job_id)
+        })?;
+        return Ok(());
+    }
     printer.talk(&format!(
         "restoring {}/{} to {} ({} bytes)",
         restore.target,
@@ -92,28 +83,12 @@ pub(super) async fn run(
         restore.to,
         manifest.size()
     ));
-    let restored = restore
-        .run(backups, manifest, &CancellationToken::new())
+    let transfer = Transfer::new(CancellationToken::new(), 0);
+    let report = restore
+        .bring_back(backups, manifest, &actor::name(), &transfer)
         .await?;
-    let mut answer = Answer {
-        backup: restored.manifest.id.clone(),
-        to: restored.to.clone(),
-        recovery_point: restored.manifest.recovery_point,
-        seconds: restored.took.as_secs_f64(),
-        held: Vec::new(),
-        fenced: None,
-        may_run_twice: Vec::new(),
-    };
-    // One table alone has no queue to be looked after.
-    if let (Some(url), None) = (&restored.database, &restore.table) {
-        answer.fenced = fence(url).await?;
-        if answer.fenced.is_some() {
-            hold(config, url, &mut answer).await?;
-        }
-    }
-    restored.finish().await?;
-    printer.data(&answer, told)?;
-    if !answer.held.is_empty() {
+    printer.data(&report, told)?;
+    if !report.queue.held.is_empty() {
         let next =
             "its queues are held: look at the jobs above, then `jobctl resume --queue ...` each";
         printer.talk(next);
@@ -121,53 +96,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-/// Keeps every queue's jobs from being started, and says which may run twice.
-async fn hold(config: &Config, url: &SecretString, answer: &mut Answer) -> Result<(), Failure> {
-    let options = DatabaseOptions {
-        url: url.clone(),
-        ..config.database.clone()
-    };
-    let client = Client::new(compose::open(&options)?.store);
-    let reason = format!("restored from backup {}", answer.backup);
-    let operator = actor::operator(&client, Some(&reason));
-    let mut queues: Vec<String> = client
-        .queues()
-        .await?
-        .into_iter()
-        .map(|stats| stats.queue)
-        .collect();
-    queues.extend(config.engine.queues.keys().cloned());
-    queues.sort();
-    queues.dedup();
-    for queue in queues {
-        let of = PauseOf {
-            queue: Some(queue.clone()),
-            ..PauseOf::default()
-        };
-        operator.pause(of, None).await?;
-        answer.held.push(queue);
-    }
-    let running = Filter {
-        states: vec![State::Running],
-        ..Filter::default()
-    };
-    let page = Page {
-        after: None,
-        limit: 1000,
-    };
-    for job in client.list(&running, page).await? {
-        answer.may_run_twice.push(Again {
-            id: job.id.to_string(),
-            kind: job.kind,
-            queue: job.queue,
-            tenant_id: job.tenant_id,
-            attempt: job.attempt,
-        });
-    }
-    Ok(())
-}
-
-fn told(answer: &Answer) -> String {
+fn told(answer: &Report) -> String {
     let mut lines = vec![
         format!("restored    {}", answer.backup),
         format!("to          {}", answer.to),
@@ -176,18 +105,18 @@ fn told(answer: &Answer) -> String {
     ];
     if let Some(fenced) = answer.fenced {
         lines.push(format!("fenced      {fenced} unfinished jobs"));
-        lines.push(format!("held        {}", answer.held.join(", ")));
+        lines.push(format!("held        {}", answer.queue.held.join(", ")));
         lines.push(format!(
             "{} jobs ran when the backup was made and may run twice{}",
-            answer.may_run_twice.len(),
-            if answer.may_run_twice.is_empty() {
+            answer.queue.may_run_twice.len(),
+            if answer.queue.may_run_twice.is_empty() {
                 ""
             } else {
                 ":"
             }
         ));
     }
-    for job in &answer.may_run_twice {
+    for job in &answer.queue.may_run_twice {
         let tenant = job.tenant_id.as_deref().unwrap_or("-");
         lines.push(format!(
             "  {} {} in {} of {tenant}",

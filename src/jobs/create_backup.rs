@@ -11,8 +11,7 @@ use windlass::{Backoff, Context, Job, JobOptions, Outcome, permanent};
 use super::{Services, VerifyBackup};
 use crate::backups::create::{Work, create};
 use crate::backups::{
-    Backup, BackupId, Error, Level, Manifest, Repository, Scratch, TargetOptions, Transfer,
-    VERSION, size_of,
+    Backup, Error, Level, Manifest, Repository, Scratch, TargetOptions, Transfer, size_of,
 };
 use crate::services::notifier::Notice;
 use crate::telemetry::backups as told;
@@ -178,7 +177,7 @@ impl<'a> Run<'a> {
     async fn make(&self, job: Uuid, before: Option<&Backup>) -> Result<Manifest, Error> {
         let backups = &self.cx.services().backups;
         let scratch = Scratch::new(&backups.options().scratch())?;
-        let mut manifest = self.draft(job);
+        let mut manifest = Manifest::begin(self.name, self.target.kind, job, self.cx.now());
         let expected = before.map(|it| it.manifest.stored_size());
         let work = Work {
             backups,
@@ -234,36 +233,6 @@ impl<'a> Run<'a> {
         let copying = Box::pin(from.copy_to(to, manifest, &self.transfer));
         self.reporting(&step, Some(2 * manifest.stored_size()), passed, copying)
             .await
-    }
-
-    fn draft(&self, job: Uuid) -> Manifest {
-        let started = self.cx.now();
-        Manifest {
-            version: VERSION,
-            id: BackupId::new(started, job),
-            target: self.name.to_owned(),
-            kind: self.target.kind,
-            job,
-            program: env!("CARGO_PKG_VERSION").to_owned(),
-            started,
-            finished: started,
-            recovery_point: started,
-            server_version: None,
-            client_version: None,
-            database: None,
-            system_identifier: None,
-            snapshot: None,
-            start_lsn: None,
-            end_lsn: None,
-            timeline: None,
-            parent: None,
-            encryption: None,
-            rows: std::collections::BTreeMap::new(),
-            details: std::collections::BTreeMap::new(),
-            flags: Vec::new(),
-            files: Vec::new(),
-            sha256: String::new(),
-        }
     }
 
     /// Refuses what is too small to be a backup, and flags what differs much from the last one.

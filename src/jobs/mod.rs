@@ -34,6 +34,7 @@ mod prune_quarantine;
 mod publish_event;
 mod reindex;
 mod reindex_documents;
+mod restore_backup;
 mod retrieval;
 pub mod schedules;
 mod tell_failure;
@@ -82,6 +83,7 @@ pub use prune_quarantine::PruneQuarantine;
 pub use publish_event::{PlatformEvent, PublishEvent};
 pub use reindex::Reindex;
 pub use reindex_documents::ReindexDocuments;
+pub use restore_backup::RestoreBackup;
 pub use retrieval::{Found, retrieve};
 pub use tell_failure::TellFailure;
 pub use verify_backup::VerifyBackup;
@@ -144,5 +146,6 @@ pub fn registry(services: Services) -> Registry<Services> {
         .register::<PruneBackups>()
         .register::<CheckBackups>()
         .register::<VerifyBackup>()
+        .register::<RestoreBackup>()
         .register::<ArchiveWal>()
 }

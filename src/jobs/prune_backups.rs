@@ -6,10 +6,10 @@ use windlass::{Context, Job, JobOptions, Json, Outcome};
 
 use super::Services;
 use super::failure::from_backups;
-use crate::backups::retention;
+use crate::backups::retention::{self, Deleted};
 
-/// Deletes backups that no rule keeps, in every place of every target. What it deletes is in the audit log
-/// before it is gone.
+/// Deletes backups that no rule keeps, and archived log that no kept one needs, in every place of every
+/// target. What it deletes is in the audit log before it is gone.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PruneBackups {
@@ -43,18 +43,17 @@ impl Job for PruneBackups {
             Some(one) => vec![one],
             None => all.collect(),
         };
-        let (mut deleted, mut waits) = (0, Vec::new());
+        let (mut deleted, mut waits) = (Deleted::default(), Vec::new());
         for target in targets {
             for plan in retention::plans(backups, target, cx.now())
                 .await
                 .map_err(from_backups)?
             {
                 waits.extend(plan.waits_for.clone());
-                if plan.goes().next().is_none() || cx.cancelled().is_cancelled() {
+                if plan.is_empty() || cx.cancelled().is_cancelled() {
                     continue;
                 }
-                let ids: Vec<&str> = plan.goes().map(|it| it.id.as_str()).collect();
-                let detail = Json::encode(&json!({"deleted": ids}))?;
+                let detail = Json::encode(&plan.detail())?;
                 let what = format!("backups/{target}@{}", plan.place);
                 operator
                     .record("backups.prune", what, None, Some(detail))
@@ -65,8 +64,10 @@ impl Job for PruneBackups {
             }
         }
         waits.dedup();
-        Ok(Outcome::complete_with(
-            &json!({"deleted": deleted, "waitsFor": waits}),
-        )?)
+        Ok(Outcome::complete_with(&json!({
+            "deleted": deleted.backups,
+            "deletedSegments": deleted.segments,
+            "waitsFor": waits,
+        }))?)
     }
 }

@@ -10,6 +10,7 @@ use super::Services;
 use super::failure::from_backups;
 use crate::backups::verify::{Canaries, Moment, Verification};
 use crate::backups::{BackupId, Evidence, Kind, Level, wal};
+use crate::services::notifier::Notice;
 use crate::telemetry;
 
 /// How long it may take; a step of it no longer than `backups.timeout_ms`.
@@ -69,34 +70,49 @@ impl Job for VerifyBackup {
     }
 
     async fn run(self, cx: Context<Services>) -> anyhow::Result<Outcome> {
-        let backups = &cx.services().backups;
+        let target = self.target.clone();
+        let evidence = match self.evidence(&cx).await {
+            Ok(evidence) => evidence,
+            Err(error) => {
+                if cx.is_last_attempt() && !cx.cancelled().is_cancelled() {
+                    let subject =
+                        format!("metachat-jobs: no backup of {target} could be tried out");
+                    say(&cx, &target, subject, format!("{error:#}")).await;
+                }
+                return Err(error);
+            }
+        };
+        tell(&evidence);
+        let Some(reason) = &evidence.reason else {
+            return Ok(Outcome::complete_with(&evidence)?);
+        };
+        let message = format!(
+            "backup {target}/{} does not hold at {}: {reason}",
+            evidence.backup, evidence.level
+        );
+        let subject = format!("metachat-jobs: a backup of {target} does not hold");
+        say(&cx, &target, subject, message.clone()).await;
+        // Trying again would find the same.
+        Err(permanent(anyhow!(message)))
+    }
+}
+
+impl VerifyBackup {
+    async fn evidence(self, cx: &Context<Services>) -> anyhow::Result<Evidence> {
         let verification = Verification {
-            moment: self.moment(&cx).await?,
+            moment: self.moment(cx).await?,
             target: self.target,
             backup: self.backup,
             place: self.place,
             level: self.level,
             job: cx.job().id.as_uuid(),
         };
-        let evidence = verification
-            .run(backups, || cx.now(), cx.cancelled())
+        verification
+            .run(&cx.services().backups, || cx.now(), cx.cancelled())
             .await
-            .map_err(from_backups)?;
-        tell(&evidence);
-        match &evidence.reason {
-            None => Ok(Outcome::complete_with(&evidence)?),
-            // Trying again would find the same.
-            Some(reason) => Err(permanent(anyhow!(
-                "backup {}/{} does not hold at {}: {reason}",
-                evidence.target,
-                evidence.backup,
-                evidence.level
-            ))),
-        }
+            .map_err(from_backups)
     }
-}
 
-impl VerifyBackup {
     /// A random moment since the backup that the log covers.
     async fn moment(&self, cx: &Context<Services>) -> anyhow::Result<Option<Moment>> {
         let target = self.target.as_str();
@@ -163,6 +179,14 @@ fn choose(planted: &[Timestamp], finished: Timestamp, archived: Timestamp) -> Op
             count: count as u64,
         }),
     })
+}
+
+/// Tells people. That they could not be told changes nothing of what was found.
+async fn say(cx: &Context<Services>, target: &str, subject: String, message: String) {
+    let notice = Notice { subject, message };
+    if let Err(untold) = cx.services().notifier.tell(&notice).await {
+        telemetry::backups::untold(target, &untold);
+    }
 }
 
 fn tell(evidence: &Evidence) {

@@ -1,16 +1,19 @@
 //! Looks after backups.
 
 use serde_json::json;
-use windlass::Client;
-use windlass::engine::Operator;
-use windlass::model::Timestamp;
+use windlass::engine::{Operator, PauseOf};
+use windlass::model::{Filter, InvalidJob, Page, State, Timestamp};
+use windlass::{Client, JobRecord, Json};
 
 use super::{OperationError, encode};
-use crate::backups::retention::{self, Plan};
+use crate::backups::restore::{Again, Held, Restore};
+use crate::backups::retention::{self, Deleted, Plan};
 use crate::backups::{BackupId, Backups, Error, Pin, Repository};
 
 /// The kind that makes one.
 const CREATE: &str = "create_backup";
+/// The kind that brings one back.
+const RESTORE: &str = "restore_backup";
 
 /// What to do, on whose behalf.
 #[derive(Debug)]
@@ -31,6 +34,18 @@ impl Desk<'_> {
         let job = self
             .client
             .prepare_raw(CREATE, encode(&json!({"target": target}))?)?;
+        Ok(self.client.insert(job).await?.id())
+    }
+
+    /// Has a backup brought back by a worker; by which job.
+    pub async fn restore(&self, restore: &Restore) -> Result<windlass::JobId, OperationError> {
+        let args = Json::encode(restore).map_err(InvalidJob::from);
+        let args = args.map_err(|error| OperationError::Enqueue(error.into()))?;
+        let what = format!("backups/{}", restore.target);
+        self.operator
+            .record("backups.restore", what, None, Some(args.clone()))
+            .await?;
+        let job = self.client.prepare_raw(RESTORE, args)?;
         Ok(self.client.insert(job).await?.id())
     }
 
@@ -75,14 +90,12 @@ impl Desk<'_> {
         Ok(plans)
     }
 
-    /// Deletes what was planned; how many went.
-    pub async fn apply(&self, plans: &[Plan]) -> Result<usize, OperationError> {
-        let mut gone = 0;
-        for plan in plans.iter().filter(|plan| plan.goes().next().is_some()) {
-            let ids: Vec<&str> = plan.goes().map(|it| it.id.as_str()).collect();
+    /// Deletes what was planned; what went.
+    pub async fn apply(&self, plans: &[Plan]) -> Result<Deleted, OperationError> {
+        let mut gone = Deleted::default();
+        for plan in plans.iter().filter(|plan| !plan.is_empty()) {
             let what = format!("{}@{}", plan.target, plan.place);
-            self.record("backups.prune", &what, &json!({"deleted": ids}))
-                .await?;
+            self.record("backups.prune", &what, &plan.detail()).await?;
             gone += retention::apply(self.backups, plan).await?;
         }
         Ok(gone)
@@ -120,4 +133,44 @@ impl Desk<'_> {
 
 fn names(held: &[&Repository]) -> Vec<String> {
     held.iter().map(|it| it.place().name().to_owned()).collect()
+}
+
+/// Keeps the jobs of every queue of a restored database from being started, and says which may run twice.
+pub async fn hold(
+    client: &Client,
+    further: impl IntoIterator<Item = String>,
+    operator: &Operator,
+) -> Result<Held, OperationError> {
+    let there = client.queues().await?;
+    let mut queues: Vec<String> = there.into_iter().map(|stats| stats.queue).collect();
+    queues.extend(further);
+    queues.sort();
+    queues.dedup();
+    for queue in &queues {
+        let of = PauseOf {
+            queue: Some(queue.clone()),
+            ..PauseOf::default()
+        };
+        operator.pause(of, None).await?;
+    }
+    let running = Filter {
+        states: vec![State::Running],
+        ..Filter::default()
+    };
+    let page = Page {
+        after: None,
+        limit: 1000,
+    };
+    let again = |job: JobRecord| Again {
+        id: job.id.to_string(),
+        kind: job.kind,
+        queue: job.queue,
+        tenant_id: job.tenant_id,
+        attempt: job.attempt,
+    };
+    let ran = client.list(&running, page).await?;
+    Ok(Held {
+        held: queues,
+        may_run_twice: ran.into_iter().map(again).collect(),
+    })
 }

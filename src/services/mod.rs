@@ -18,6 +18,7 @@ mod host;
 mod http;
 pub mod language;
 mod limit;
+pub mod mailer;
 pub mod management;
 pub mod models;
 pub mod notifier;

@@ -1,4 +1,4 @@
-//! Tells people, by whatever they have that takes an HTTP call.
+//! Tells people, by whatever they have that takes an HTTP call, and by e-mail.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
+use super::mailer::{Mail, Mailer};
 use super::{Error, http};
 
 const WEBHOOK: &str = "the webhook of notifications";
@@ -27,6 +28,8 @@ pub struct Notifier {
     client: Option<Client>,
     webhook: SecretString,
     ping: SecretString,
+    /// None if nobody gets any.
+    mailer: Option<Mailer>,
     timeout: Duration,
 }
 
@@ -35,6 +38,7 @@ impl Notifier {
     pub fn new(
         webhook: SecretString,
         ping: SecretString,
+        mail: &Mail,
         timeout: Duration,
     ) -> Result<Self, Error> {
         let nobody = webhook.expose_secret().is_empty() && ping.expose_secret().is_empty();
@@ -43,12 +47,24 @@ impl Notifier {
             client: (!nobody).then(client).transpose()?,
             webhook,
             ping,
+            mailer: Mailer::new(mail, timeout)?,
             timeout,
         })
     }
 
-    /// Posts a notice, if there is somebody to post it to.
+    /// Tells everybody who is to be told; if one way fails, the other is taken all the same.
     pub async fn tell(&self, notice: &Notice) -> Result<(), Error> {
+        let mail = async {
+            match &self.mailer {
+                Some(mailer) => mailer.send(notice).await,
+                None => Ok(()),
+            }
+        };
+        let (posted, mailed) = tokio::join!(self.post(notice), mail);
+        posted.and(mailed)
+    }
+
+    async fn post(&self, notice: &Notice) -> Result<(), Error> {
         let address = self.webhook.expose_secret();
         let Some(client) = self.client.as_ref().filter(|_| !address.is_empty()) else {
             return Ok(());

@@ -112,6 +112,11 @@ pub fn flagged(target: &str, id: &dyn Display, flag: &str) {
     warn!(target_name = target, backup = %id, flag, "look at this backup");
 }
 
+/// Files were taken away between the list of them and their copy.
+pub fn vanished(target: &str, id: &dyn Display, files: usize) {
+    warn!(target_name = target, backup = %id, files, "files vanished while they were backed up");
+}
+
 /// What a broken-off backup left is gone.
 pub fn swept(target: &str, what: &dyn Display) {
     info!(target_name = target, left = %what, "removed what a broken-off backup left");

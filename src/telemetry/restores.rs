@@ -12,6 +12,8 @@ use windlass::Timestamp;
 
 /// Verifications, by target and outcome: passed or failed.
 pub const VERIFICATIONS: &str = "backup_verifications_total";
+/// Restores by jobs, by target and outcome: restored or failed.
+pub const RESTORES: &str = "backup_restores_total";
 /// How many bytes of its log a server keeps for us, by target.
 pub const SLOT: &str = "backup_slot_retained_bytes";
 /// When a part of the log was put away last, in seconds since 1970, by target.
@@ -19,6 +21,7 @@ pub const ARCHIVED: &str = "backup_wal_archived_timestamp_seconds";
 
 pub(super) fn describe() {
     describe_counter!(VERIFICATIONS, "Verifications of backups, by outcome");
+    describe_counter!(RESTORES, "Restores of backups by jobs, by outcome");
     describe_gauge!(
         SLOT,
         Unit::Bytes,
@@ -59,4 +62,30 @@ pub fn slot(target: &str, bytes: i64) {
 #[expect(clippy::cast_precision_loss, reason = "a time")]
 pub fn archived(target: &str, at: Timestamp) {
     gauge!(ARCHIVED, "target" => target.to_owned()).set(at.as_micros() as f64 / 1e6);
+}
+
+/// A backup was brought back.
+pub fn restored(target: &str, backup: &str, to: &str, took: Duration) {
+    counter!(RESTORES, "target" => target.to_owned(), "outcome" => "restored").increment(1);
+    info!(
+        target_name = target,
+        backup,
+        to,
+        took_ms = took.as_millis(),
+        "backup restored"
+    );
+}
+
+/// It could not be.
+pub fn not_restored(target: &str, reason: &dyn std::fmt::Display) {
+    counter!(RESTORES, "target" => target.to_owned(), "outcome" => "failed").increment(1);
+    error!(target_name = target, %reason, "a restore failed");
+}
+
+/// Retention deleted archived log that no kept backup needs.
+pub fn log_pruned(target: &str, place: &str, needed_from: &str, segments: usize) {
+    info!(
+        target_name = target,
+        place, needed_from, segments, "archived write-ahead log deleted by retention"
+    );
 }

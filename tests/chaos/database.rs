@@ -1,7 +1,8 @@
 //! A database for one test: what the program is given, and what the test looks at it with.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use serde_json::json;
 use windlass::db::{Db, Postgres, PostgresOptions, Sqlite, SqliteOptions};
 use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
-use windlass::{Client, JobId, JobRecord, Store};
+use windlass::{Client, JobId, JobRecord, Store, Timestamp};
 
 pub(crate) const TENANT: &str = "acme";
 
@@ -142,26 +143,23 @@ pub(crate) struct Server {
     bin: PathBuf,
     data: PathBuf,
     port: u16,
+    /// Settings of it alone.
+    further: String,
+    /// Ends it with the test, however the test ends: what it waits for closes with our process.
+    _guard: Child,
     folder: tempfile::TempDir,
 }
 
 impl Server {
     pub(crate) fn start() -> Self {
-        let bin = PathBuf::from(var("TEST_PG_BIN"));
+        Self::start_with(&[])
+    }
+
+    /// With further settings.
+    pub(crate) fn start_with(settings: &[&str]) -> Self {
         let scratch = PathBuf::from(var("TEST_PG_SCRATCH"));
-        let folder = tempfile::tempdir().unwrap();
-        let data = scratch.join(format!("chaos-{}", uuid::Uuid::new_v4().simple()));
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let server = Self {
-            bin,
-            data,
-            port,
-            folder,
-        };
+        let name = format!("chaos-{}", uuid::Uuid::new_v4().simple());
+        let server = Self::at(scratch.join(name), settings);
         server.run(
             "initdb",
             &["-U", "postgres", "-A", "trust", "-D", server.data()],
@@ -170,14 +168,46 @@ impl Server {
         server
     }
 
+    /// On a data folder that is there already.
+    pub(crate) fn on(data: PathBuf) -> Self {
+        let server = Self::at(data, &[]);
+        server.up();
+        server
+    }
+
+    fn at(data: PathBuf, settings: &[&str]) -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let bin = PathBuf::from(var("TEST_PG_BIN"));
+        let guard = Command::new("sh")
+            .args([
+                "-c",
+                "read -r _; \"$0\" -D \"$1\" -m immediate stop; rm -rf \"$1\"",
+            ])
+            .args([&bin.join("pg_ctl"), &data])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        Self {
+            _guard: guard,
+            bin,
+            data,
+            port: free.local_addr().unwrap().port(),
+            further: settings.iter().flat_map(|it| [" -c ", it]).collect(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
     pub(crate) fn up(&self) {
         let options = format!(
-            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''",
-            self.port
+            "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''{}",
+            self.port, self.further
         );
         let log = self.data.join("server.log");
         let log = log.to_str().unwrap();
@@ -185,6 +215,15 @@ impl Server {
             "pg_ctl",
             &["-D", self.data(), "-w", "-l", log, "-o", &options, "start"],
         );
+    }
+
+    /// `kill -9`, and its disk is gone as well.
+    pub(crate) fn lose(&self) {
+        let pid = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap();
+        let killed = Command::new("kill").args(["-9", pid]).status().unwrap();
+        assert!(killed.success());
+        std::fs::remove_dir_all(&self.data).unwrap();
     }
 
     /// Like a crash: no checkpoint, connections cut.
@@ -219,6 +258,21 @@ impl Drop for Server {
         drop(Command::new(self.bin.join("pg_ctl")).args(stop).output());
         drop(std::fs::remove_dir_all(&self.data));
     }
+}
+
+/// Whether the long form of a test is asked for, by `CHAOS=full`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests have no config to read it from"
+)]
+pub(crate) fn is_full() -> bool {
+    std::env::var("CHAOS").is_ok_and(|size| size == "full")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test has no clock of its own")]
+pub(crate) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Timestamp::from_micros(i64::try_from(since.unwrap().as_micros()).unwrap())
 }
 
 #[expect(

@@ -5,6 +5,7 @@
 
 mod backups;
 mod database;
+mod definitions;
 mod failures;
 mod kills;
 mod messages;
@@ -15,5 +16,6 @@ mod process;
 mod publisher;
 mod quorum;
 mod rabbitmq;
+mod recovery;
 mod trials;
 mod zombie;

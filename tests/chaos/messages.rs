@@ -42,12 +42,7 @@ struct Size {
 
 impl Size {
     fn chosen() -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "tests have no config to read it from"
-        )]
-        let full = std::env::var("CHAOS").is_ok_and(|size| size == "full");
-        if full {
+        if super::database::is_full() {
             Self {
                 tenants: 50,
                 conversations: 10,

@@ -24,6 +24,20 @@ pub(crate) struct RabbitMq {
 
 impl RabbitMq {
     pub(crate) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With its management plugin; the port that listens on.
+    pub(crate) async fn start_managed() -> (Self, u16) {
+        let port = free_port();
+        let management = format!(
+            "management.tcp.port = {port}\nmanagement.tcp.ip = 127.0.0.1\n\
+             management_agent.disable_metrics_collector = true\n"
+        );
+        (Self::start_with(&management).await, port)
+    }
+
+    async fn start_with(further: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let epmd_port = free_port();
         // Of its own: the machine's port mapper is none of the test's business.
@@ -34,8 +48,14 @@ impl RabbitMq {
             .spawn()
             .unwrap();
         let port = free_port();
-        let config = format!("listeners.tcp.1 = 127.0.0.1:{port}\n");
+        let config = format!("listeners.tcp.1 = 127.0.0.1:{port}\n{further}");
         std::fs::write(folder.path().join("rabbitmq.conf"), config).unwrap();
+        let plugins = if further.is_empty() {
+            "[]."
+        } else {
+            "[rabbitmq_management]."
+        };
+        std::fs::write(folder.path().join("plugins"), plugins).unwrap();
         let mut server = Self {
             server: PathBuf::from(var("TEST_RABBITMQ_SERVER")),
             port,
@@ -55,6 +75,25 @@ impl RabbitMq {
 
     pub(crate) fn url(&self) -> String {
         format!("amqp://guest:guest@{}/%2f", self.address())
+    }
+
+    /// A folder with a `rabbitmqctl` that speaks to this node: Debian's own insists on a system account.
+    pub(crate) fn tools(&self) -> PathBuf {
+        let bin = self.folder.path().join("bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        let real = self.server.with_file_name("rabbitmqctl");
+        let script = format!(
+            "#!/bin/sh\nexport HOME={} ERL_EPMD_PORT={} RABBITMQ_NODENAME=chaos-{}@localhost\nexec {} \"$@\"\n",
+            self.folder.path().display(),
+            self.epmd_port,
+            self.port,
+            real.display()
+        );
+        let file = bin.join("rabbitmqctl");
+        std::fs::write(&file, script).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&file, mode).unwrap();
+        bin
     }
 
     /// Starts the node on the data it left, and waits until it takes connections.
@@ -79,7 +118,7 @@ impl RabbitMq {
             .env("RABBITMQ_CONF_ENV_FILE", at("no-env.conf"))
             .env("RABBITMQ_CONFIG_FILE", at("rabbitmq.conf"))
             .env("RABBITMQ_ADVANCED_CONFIG_FILE", at("no-advanced.config"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", at("no-plugins"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", at("plugins"))
             .env(
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
                 "+sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}",

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use metachat_jobs::backups::Level;
-use metachat_jobs::jobs::{CreateBackup, VerifyBackup};
+use metachat_jobs::backups::restore::Restore;
+use metachat_jobs::jobs::{CreateBackup, RestoreBackup, VerifyBackup};
+use sqlx::{Connection as _, PgConnection};
 use windlass::State;
 
 use super::database::{Database, Server, var};
@@ -13,10 +15,10 @@ use super::process::Process;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A folder that PostgreSQL's account can reach, gone with this value.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         // Short: a socket's path has few bytes.
         let name = uuid::Uuid::new_v4().simple().to_string();
         let folder = Path::new(&var("TEST_PG_SCRATCH")).join(format!("k-{}", &name[..8]));
@@ -24,8 +26,12 @@ impl Scratch {
         Self(folder)
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// What is in it, but for locks.
-    fn left(&self) -> Vec<String> {
+    pub(crate) fn left(&self) -> Vec<String> {
         let trials = self.0.join("metachat-jobs-trials");
         let mut left = Vec::new();
         for folder in [self.0.as_path(), &trials] {
@@ -95,6 +101,8 @@ async fn a_killed_trial_leaves_nothing_and_is_done_again() {
         ("security.admin_key", "a-key-for-this-test-only"),
         ("server.port", "0"),
         ("engine.lease_ms", "2000"),
+        // It is killed more often than chance would.
+        ("engine.max_crashes", "100"),
         ("backups.scratch", scratch.0.to_str().unwrap()),
         ("backups.run_as", run_as.as_str()),
         ("backups.tools.pg_bin", bin.as_str()),
@@ -134,4 +142,95 @@ async fn a_killed_trial_leaves_nothing_and_is_done_again() {
     assert!(worker.wait().success(), "{}", worker.log());
     assert_eq!(scratch.left(), Vec::<String>::new());
     assert_eq!(scratch.processes(), Vec::<String>::new());
+
+    a_killed_restore_is_begun_anew(&server, &database, &scratch, &start).await;
+}
+
+/// The same with a restore: what is half restored has no name that anybody asks for, and the next attempt clears it.
+async fn a_killed_restore_is_begun_anew(
+    server: &Server,
+    database: &Database,
+    scratch: &Scratch,
+    start: &impl Fn() -> Process,
+) {
+    let restore = Restore {
+        target: "main".to_owned(),
+        backup: None,
+        place: None,
+        to: "brought_back".to_owned(),
+        table: None,
+        to_time: None,
+        overwrite: None,
+    };
+    let mut worker = start();
+    let job = RestoreBackup(restore);
+    let restoring = database.client.enqueue(&job).await.unwrap().id();
+    let mut live = PgConnection::connect(&server.url()).await.unwrap();
+    let names = "select datname from pg_database where datname like 'brought_back%'";
+    for moment in [0, 150, 400] {
+        soon_async("half of it is there", async || {
+            let there: Vec<String> = sqlx::query_scalar(names)
+                .fetch_all(&mut live)
+                .await
+                .unwrap();
+            there == ["brought_back.restoring"]
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(moment)).await;
+        worker.kill();
+        soon("nothing of it runs", || scratch.processes().is_empty()).await;
+        let there: Vec<String> = sqlx::query_scalar(names)
+            .fetch_all(&mut live)
+            .await
+            .unwrap();
+        let job = database.client.get(restoring, None).await.unwrap().unwrap();
+        let half = there == ["brought_back.restoring"];
+        assert!(half || job.state == State::Completed, "{there:?}, {job:?}");
+        worker = start();
+        if !half {
+            break;
+        }
+        let attempts = job.all_attempts().len();
+        let next = database.until(restoring, PATIENCE, |job| {
+            job.state.is_finished() || job.all_attempts().len() > attempts
+        });
+        if next.await.state.is_finished() {
+            break;
+        }
+    }
+    let done = database
+        .until(restoring, PATIENCE, |job| job.state.is_finished())
+        .await;
+    assert_eq!(done.state, State::Completed, "{done:?}\n{}", worker.log());
+    assert!(
+        done.all_attempts().len() > 1,
+        "the kill hit nothing: {done:?}"
+    );
+    let there: Vec<String> = sqlx::query_scalar(names)
+        .fetch_all(&mut live)
+        .await
+        .unwrap();
+    assert_eq!(there, ["brought_back"]);
+    let copy = server.url().replace("/postgres", "/brought_back");
+    let mut copy = PgConnection::connect(&copy).await.unwrap();
+    let tenants: i64 = sqlx::query_scalar("select count(*) from tenants")
+        .fetch_one(&mut copy)
+        .await
+        .unwrap();
+    assert_eq!(tenants, 1);
+    worker.signal("TERM");
+    assert!(worker.wait().success(), "{}", worker.log());
+    assert_eq!(scratch.left(), Vec::<String>::new());
+}
+
+pub(crate) async fn soon_async(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    let mut pulse = tokio::time::interval(Duration::from_millis(5));
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !is().await {
+            pulse.tick().await;
+        }
+    });
+    waited
+        .await
+        .unwrap_or_else(|_| panic!("not in time: {what}"));
 }

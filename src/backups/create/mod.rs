@@ -1,5 +1,6 @@
 //! Copies a target into files: one kind, one file.
 
+mod append_only;
 mod configuration;
 mod physical;
 mod postgres;
@@ -17,14 +18,6 @@ pub(super) use physical::SUPERUSER;
 
 use super::command::{Told, Tool};
 use super::{Backups, Error, Kind, Manifest, TargetOptions};
-
-/// The name that a statement leaves open, to be replaced by a [quoted] one.
-const THE_TABLE: &str = "\"the_table\"";
-
-/// A name as SQL wants it.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
 
 /// What a copy is made of and with.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use sqlx::{ConnectOptions as _, Row as _};
 
 use super::{Error, Work};
 use crate::backups::command::Tool;
+use crate::backups::segments::SEGMENT_BYTES;
 use crate::backups::unpack::BackupManifest;
 use crate::backups::{Manifest, PostgresServer, Repository, layout};
 
@@ -23,6 +24,7 @@ struct Cluster {
     system_identifier: String,
     superuser: String,
     summarizes: bool,
+    segment_bytes: String,
 }
 
 pub(super) async fn copy(work: &Work<'_>, manifest: &mut Manifest) -> Result<(), Error> {
@@ -73,6 +75,7 @@ async fn ask(server: &PostgresServer) -> Result<Cluster, Error> {
             system_identifier: row.try_get("system_identifier")?,
             superuser: row.try_get("superuser")?,
             summarizes: row.try_get("summarizes")?,
+            segment_bytes: row.try_get("segment_bytes")?,
         })
     };
     asked.await.map_err(|e| Error::Unavailable {
@@ -132,6 +135,10 @@ fn describe(cluster: &Cluster, folder: &Path, manifest: &mut Manifest) -> Result
     manifest.system_identifier = Some(own.clone());
     let superuser = cluster.superuser.clone();
     manifest.details.insert(SUPERUSER.to_owned(), superuser);
+    let segment_bytes = cluster.segment_bytes.clone();
+    manifest
+        .details
+        .insert(SEGMENT_BYTES.to_owned(), segment_bytes);
     Ok(())
 }
 

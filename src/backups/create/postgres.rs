@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Row};
 use windlass::Timestamp;
 
-use super::{Error, THE_TABLE, Work, quoted};
+use super::{Error, Work};
 use crate::backups::command::Tool;
 use crate::backups::verify::digests;
 use crate::backups::{Manifest, PostgresServer};
@@ -17,7 +17,6 @@ const SYSTEM: &str = include_str!("sql/system.sql");
 const SNAPSHOT: &str = include_str!("sql/snapshot.sql");
 const EXTENSIONS: &str = include_str!("sql/extensions.sql");
 const TABLES: &str = include_str!("sql/postgres_tables.sql");
-const COUNT_ONLY: &str = include_str!("sql/count_only.sql");
 
 const PG_BIN: &str = "backups.tools.pg_bin";
 /// A repeatable read that nobody's row security makes smaller.
@@ -90,13 +89,11 @@ pub(super) async fn dump(work: &Work<'_>, manifest: &mut Manifest) -> Result<(),
 async fn count(held: &mut PgConnection) -> Result<BTreeMap<String, u64>, sqlx::Error> {
     let mut counted = BTreeMap::new();
     for table in sqlx::raw_sql(TABLES).fetch_all(&mut *held).await? {
-        let schema: String = table.try_get("schema_name")?;
         let name: String = table.try_get("table_name")?;
-        let whole = format!("{}.{}", quoted(&schema), quoted(&name));
-        let statement = AssertSqlSafe(COUNT_ONLY.replace(THE_TABLE, &whole));
+        let statement = AssertSqlSafe(table.try_get::<String, _>("count_statement")?);
         let row = sqlx::raw_sql(statement).fetch_one(&mut *held).await?;
         let rows: i64 = row.try_get("row_count")?;
-        counted.insert(format!("{schema}.{name}"), u64::try_from(rows).unwrap_or(0));
+        counted.insert(name, u64::try_from(rows).unwrap_or(0));
     }
     Ok(counted)
 }

@@ -1,10 +1,10 @@
-//! Redis by `redis-cli --rdb`: the server sends a snapshot as it would to a replica. The append-only set lies on
-//! the server's own disk and is not taken: the snapshot is whole without it.
+//! Redis by `redis-cli --rdb`: the server sends a snapshot as it would to a replica, which is whole by itself. Its
+//! append-only set is copied besides if the target's `path` says where on this machine it lies.
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use super::{Error, Work};
+use super::{Error, Work, append_only};
 use crate::backups::Manifest;
 use crate::backups::command::Tool;
 
@@ -28,12 +28,16 @@ pub(super) async fn copy(work: &Work<'_>, manifest: &mut Manifest) -> Result<(),
     let file = work.folder.join("dump.rdb");
     let copied = work.run(server.cli(work).arg("--rdb").arg(&file)).await?;
     match tokio::fs::metadata(&file).await {
-        Ok(it) if it.len() > 0 => Ok(()),
-        _ => Err(refused("--rdb", &copied.errors)),
+        Ok(it) if it.len() > 0 => {}
+        _ => return Err(refused("--rdb", &copied.errors)),
     }
+    if work.target.path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    append_only::copy(work, &server, manifest).await
 }
 
-fn refused(what: &str, told: &str) -> Error {
+pub(super) fn refused(what: &str, told: &str) -> Error {
     Error::ToolFailed {
         tool: "redis-cli".to_owned(),
         status: format!("{what} was refused"),
@@ -42,7 +46,7 @@ fn refused(what: &str, told: &str) -> Error {
 }
 
 /// Where it is, without its password.
-struct Server {
+pub(super) struct Server {
     url: Url,
     password: Option<SecretString>,
 }
@@ -72,7 +76,7 @@ impl Server {
         Tool::new(work.backups.options().tools.redis("redis-cli"), REDIS_BIN)
     }
 
-    fn cli(&self, work: &Work<'_>) -> Tool {
+    pub(super) fn cli(&self, work: &Work<'_>) -> Tool {
         let host = self.url.host_str().unwrap_or("localhost");
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let mut tool = Self::bare(work).args(["--no-auth-warning", "-h", host]);

@@ -6,14 +6,13 @@ use std::path::Path;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 
-use super::{Error, THE_TABLE, Work, quoted};
+use super::{Error, Work};
 use crate::backups::Manifest;
 
 const COPY_INTO: &str = include_str!("sql/copy_into.sql");
 const INTEGRITY: &str = include_str!("sql/integrity.sql");
 const VERSION: &str = include_str!("sql/sqlite_version.sql");
 const TABLES: &str = include_str!("sql/sqlite_tables.sql");
-const COUNT_ROWS: &str = include_str!("sql/count_rows.sql");
 
 /// The copy's name.
 const FILE: &str = "database.sqlite";
@@ -76,15 +75,11 @@ async fn describe(copy: &Path, manifest: &mut Manifest) -> Result<Vec<String>, s
     let version = sqlx::raw_sql(VERSION).fetch_one(&mut copied).await?;
     manifest.server_version = Some(version.try_get("version")?);
     for table in sqlx::raw_sql(TABLES).fetch_all(&mut copied).await? {
-        let name: String = table.try_get("name")?;
-        let count = AssertSqlSafe(COUNT_ROWS.replace(THE_TABLE, &quoted(&name)));
-        let rows: i64 = sqlx::raw_sql(count)
-            .fetch_one(&mut copied)
-            .await?
-            .try_get("row_count")?;
-        manifest
-            .rows
-            .insert(format!("main.{name}"), u64::try_from(rows).unwrap_or(0));
+        let name: String = table.try_get("table_name")?;
+        let count = AssertSqlSafe(table.try_get::<String, _>("count_statement")?);
+        let row = sqlx::raw_sql(count).fetch_one(&mut copied).await?;
+        let rows: i64 = row.try_get("row_count")?;
+        manifest.rows.insert(name, u64::try_from(rows).unwrap_or(0));
     }
     Ok(problems)
 }

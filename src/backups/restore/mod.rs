@@ -1,6 +1,7 @@
 //! Brings a backup back, beside what is live: a new database, file or folder. What is there and is not empty
 //! is only replaced by whoever types its name.
 
+mod keep;
 mod physical;
 mod plan;
 mod postgres;
@@ -9,31 +10,38 @@ mod sqlite;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tokio_util::sync::CancellationToken;
+use serde::{Deserialize, Serialize};
 use windlass::Timestamp;
 
 use super::throwaway::ScratchFolder;
 use super::verify::chain;
 use super::{BackupId, Backups, Error, Kind, Manifest, Repository, Transfer};
 
+pub use keep::{Again, Held, Keeper, Report};
 pub use plan::Plan;
 
 /// What is brought back, and where to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Restore {
     /// Of which target.
     pub target: String,
     /// Which backup; the newest if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<BackupId>,
     /// From which place; the target's first if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
     /// The new database's name; for other kinds the new file or folder.
     pub to: String,
     /// Only the rows of this table, `schema.table`; a logical backup's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
     /// To this moment; a physical backup's. To the end of the archived log if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_time: Option<Timestamp>,
     /// The name of what may be replaced, typed once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overwrite: Option<String>,
 }
 
@@ -42,22 +50,42 @@ pub struct Restore {
 pub struct Restored {
     /// From which backup.
     pub manifest: Manifest,
-    /// Where it is.
+    /// Where it will be.
     pub to: String,
     /// How long it took.
     pub took: Duration,
     /// The URL of the database in it, if it holds one: for whoever looks after its queue before it is used.
     pub database: Option<secrecy::SecretString>,
-    /// A physical one that is still running, to be looked after; see [`Restored::finish`].
-    running: Option<physical::Running>,
+    unfinished: Unfinished,
+}
+
+/// What is whole and does not have its name yet.
+#[derive(Debug)]
+enum Unfinished {
+    Database(Box<postgres::Fresh>),
+    Cluster(Box<physical::Running>),
+    File(sqlite::Fresh),
+    /// Nobody has to look after it first: it has its name.
+    Nothing,
 }
 
 impl Restored {
-    /// Ends what was still running. Only then is a data folder where it is to be.
+    /// Puts it where it is to be: until then nobody takes it for what it is not, and a run that was broken off
+    /// is begun anew.
     pub async fn finish(self) -> Result<(), Error> {
-        match self.running {
-            Some(running) => running.finish().await,
-            None => Ok(()),
+        match self.unfinished {
+            Unfinished::Database(fresh) => fresh.finish().await,
+            Unfinished::Cluster(running) => running.finish().await,
+            Unfinished::File(fresh) => fresh.finish().await,
+            Unfinished::Nothing => Ok(()),
+        }
+    }
+
+    /// Takes it away again, where a new run would not do so.
+    pub async fn discard(self) -> Result<(), Error> {
+        match self.unfinished {
+            Unfinished::Database(fresh) => fresh.discard().await,
+            Unfinished::Cluster(_) | Unfinished::File(_) | Unfinished::Nothing => Ok(()),
         }
     }
 }
@@ -67,7 +95,7 @@ struct Work<'a> {
     restore: &'a Restore,
     backups: &'a Backups,
     manifest: &'a Manifest,
-    cancelled: &'a CancellationToken,
+    transfer: &'a Transfer,
 }
 
 impl Restore {
@@ -135,9 +163,9 @@ impl Restore {
             ));
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if is_database && (self.to.is_empty() || self.to.len() > 63 || !self.to.chars().all(plain))
+        if is_database && (self.to.is_empty() || self.to.len() > 50 || !self.to.chars().all(plain))
         {
-            let problem = "a database's name is here 1 to 63 letters, digits, - and _";
+            let problem = "a database's name is here 1 to 50 letters, digits, - and _";
             return Err(Error::setting("--to", problem));
         }
         Ok(())
@@ -148,14 +176,14 @@ impl Restore {
         &self,
         backups: &Backups,
         manifest: Manifest,
-        cancelled: &CancellationToken,
+        transfer: &Transfer,
     ) -> Result<Restored, Error> {
         let began = Instant::now();
         let work = Work {
             restore: self,
             backups,
             manifest: &manifest,
-            cancelled,
+            transfer,
         };
         // Refused before anything is fetched.
         work.look_at_the_goal().await?;
@@ -163,34 +191,36 @@ impl Restore {
         let scratch = ScratchFolder::create(&options.folder, options.run_as)?;
         let folder = scratch.path().join("backup");
         let repository = self.repository(backups)?;
-        let transfer = Transfer::new(cancelled.clone(), 0);
         repository
-            .fetch(&self.target, &manifest.id, &folder, &transfer)
+            .fetch(&self.target, &manifest.id, &folder, transfer)
             .await?;
-        let mut running = None;
-        let database = match manifest.kind {
-            Kind::PostgresLogical => Some(postgres::restore(&work, &folder).await?),
+        let (database, unfinished) = match manifest.kind {
+            Kind::PostgresLogical => {
+                let fresh = postgres::restore(&work, &folder).await?;
+                (Some(fresh.url()), Unfinished::Database(Box::new(fresh)))
+            }
             Kind::PostgresPhysical => {
-                let parents = chain(repository, &manifest, &scratch, &transfer).await?;
+                let parents = chain(repository, &manifest, &scratch, transfer).await?;
                 let mut links: Vec<PathBuf> =
                     parents.into_iter().map(|(_, folder)| folder).collect();
                 links.push(folder);
-                let server = physical::restore(&work, repository, &links, &transfer).await?;
-                let url = server.url();
-                running = Some(server);
-                url
+                let server = physical::restore(&work, repository, &links).await?;
+                (server.url(), Unfinished::Cluster(Box::new(server)))
             }
-            Kind::Sqlite => Some(sqlite::restore(&work, &folder).await?),
+            Kind::Sqlite => {
+                let fresh = sqlite::restore(&work, &folder).await?;
+                (Some(fresh.url()), Unfinished::File(fresh))
+            }
             Kind::Redis | Kind::Rabbitmq | Kind::Folder | Kind::Configuration => {
                 copy_all(&folder, Path::new(&self.to)).await?;
-                None
+                (None, Unfinished::Nothing)
             }
         };
         Ok(Restored {
             to: self.to.clone(),
             took: began.elapsed(),
             database,
-            running,
+            unfinished,
             manifest,
         })
     }

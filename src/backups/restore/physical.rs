@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 
 use super::{Error, Work, beside, put_in_place};
+use crate::backups::Repository;
 use crate::backups::create::SUPERUSER;
 use crate::backups::throwaway::{Instance, ScratchFolder};
 use crate::backups::unpack::Unpacker;
 use crate::backups::verify::recovery;
-use crate::backups::{Repository, Transfer};
 
 /// A server that has recovered, on the data folder that is to be.
 #[derive(Debug)]
@@ -45,14 +45,13 @@ pub(super) async fn restore(
     work: &Work<'_>,
     repository: &Repository,
     links: &[PathBuf],
-    transfer: &Transfer,
 ) -> Result<Running, Error> {
     let options = work.backups.options();
     let throwaway = options.throwaway();
     let folder = ScratchFolder::create(&throwaway.folder, throwaway.run_as)?;
     let unpacker = Unpacker {
         options,
-        cancelled: work.cancelled,
+        cancelled: work.transfer.cancelled(),
     };
     let links: Vec<&Path> = links.iter().map(PathBuf::as_path).collect();
     let data = unpacker.data(&links, folder.path()).await?;
@@ -60,7 +59,7 @@ pub(super) async fn restore(
         .make("wal")
         .map_err(Error::io("making a folder for the log"))?;
     let (archived, newest) = repository
-        .fetch_segments(work.manifest, &wal, transfer)
+        .fetch_segments(work.manifest, &wal, work.transfer)
         .await?;
     folder
         .own_all(&wal)

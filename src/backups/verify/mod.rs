@@ -24,7 +24,7 @@ use super::throwaway::{ScratchError, ScratchOptions};
 use super::{BackupOptions, Error, Evidence, Kind, Level, Manifest};
 
 pub(super) use physical::{recovery, recovery_time};
-pub use postgres::{SAMPLE, digests};
+pub use postgres::{SAMPLE, WHOLE, digests};
 pub use run::Verification;
 pub(super) use run::chain;
 

@@ -48,38 +48,71 @@ pub(super) async fn try_out(trial: &Trial<'_>, found: &mut Found) -> Result<(), 
 }
 
 async fn loaded(trial: &Trial<'_>, found: &mut Found) -> Result<(), Fault> {
-    let Some(file) = trial
-        .manifest
-        .files
+    let files = &trial.manifest.files;
+    let snapshot = files
         .iter()
-        .find(|file| file.path.strip_suffix(".rdb").is_some())
-    else {
-        found.saw("there is no RDB file to load");
-        return Ok(());
-    };
+        .find(|file| file.path.strip_suffix(".rdb").is_some() && !file.path.contains('/'));
+    if let Some(file) = snapshot {
+        let args = ["--appendonly", "no", "--dbfilename", "dump.rdb"];
+        let own = [(file.path.as_str(), "dump.rdb".to_owned())];
+        let keys = load(trial, &file.path, &own, &args, found).await?;
+        found.count("keys", keys);
+    }
+    let set = files
+        .iter()
+        .find_map(|file| file.path.strip_suffix(".manifest"));
+    if let Some((folder, name)) = set.and_then(|path| path.split_once('/')) {
+        let args = [
+            ["--appendonly", "yes"],
+            ["--appenddirname", folder],
+            ["--appendfilename", name],
+            ["--aof-load-truncated", "no"],
+        ];
+        let of_set = files.iter().filter(|file| {
+            file.path
+                .split_once('/')
+                .is_some_and(|(it, _)| it == folder)
+        });
+        let own: Vec<_> = of_set
+            .map(|file| (file.path.as_str(), file.path.clone()))
+            .collect();
+        let shown = format!("{folder}/{name}");
+        let keys = load(trial, &shown, &own, &args.concat(), found).await?;
+        found.count("append_only_keys", keys);
+    }
+    if snapshot.is_none() && set.is_none() {
+        found.saw("there is nothing to load");
+    }
+    Ok(())
+}
+
+/// Has a server load these files, each under its name there; how many keys it then has.
+async fn load(
+    trial: &Trial<'_>,
+    shown: &str,
+    files: &[(&str, String)],
+    args: &[&str],
+    found: &mut Found,
+) -> Result<u64, Fault> {
     let began = Instant::now();
     let options = trial.scratch();
     let folder = ScratchFolder::create(&options.folder, options.run_as)?;
-    tokio::fs::copy(
-        trial.folder.join(&file.path),
-        folder.path().join("dump.rdb"),
-    )
-    .await
-    .map_err(Error::io(format!("copying {}", file.path)))?;
+    for (from, to) in files {
+        let to = folder.path().join(to);
+        if let Some(parent) = to.parent() {
+            let made = tokio::fs::create_dir_all(parent).await;
+            made.map_err(Error::io("making a folder for Redis"))?;
+        }
+        tokio::fs::copy(trial.folder.join(from), to)
+            .await
+            .map_err(Error::io(format!("copying {from}")))?;
+    }
     let socket = folder.path().join("redis.sock");
     let server = trial
         .redis("redis-server")
-        .args([
-            "--port",
-            "0",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--daemonize",
-            "no",
-        ])
-        .args(["--dbfilename", "dump.rdb", "--dir"])
+        .args(["--port", "0", "--save", "", "--daemonize", "no"])
+        .args(args.iter().copied())
+        .arg("--dir")
         .arg(folder.path())
         .arg("--unixsocket")
         .arg(&socket);
@@ -92,7 +125,7 @@ async fn loaded(trial: &Trial<'_>, found: &mut Found) -> Result<(), Fault> {
         let pulse = Duration::from_millis(50);
         if let Ok(ended) = tokio::time::timeout(pulse, server.wait()).await {
             let status = ended?;
-            let reason = format!("{}: redis-server does not load it ({status})", file.path);
+            let reason = format!("{shown}: redis-server does not load it ({status})");
             return Err(Fault::Broken(reason));
         }
         if began.elapsed() > trial.patience() {
@@ -104,12 +137,8 @@ async fn loaded(trial: &Trial<'_>, found: &mut Found) -> Result<(), Fault> {
     };
     server.kill().await;
     found.took(Evidence::RESTORE_SECONDS, began);
-    found.count("keys", keys);
-    found.saw(format!(
-        "redis-server loaded {} with {keys} keys",
-        file.path
-    ));
-    Ok(())
+    found.saw(format!("redis-server loaded {shown} with {keys} keys"));
+    Ok(keys)
 }
 
 /// How many keys it has in all, once it has loaded them.

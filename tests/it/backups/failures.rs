@@ -171,3 +171,29 @@ async fn a_place_that_cannot_be_written_fails_the_backup() {
     assert_eq!(job.state, State::Retryable, "{job:?}");
     assert!(entries(&rig.path("scratch")).is_empty());
 }
+
+#[tokio::test]
+async fn files_that_are_taken_away_meanwhile_fail_nothing_and_are_told() {
+    let slow = "bandwidth_bytes = 2000000\n";
+    let settings = "[backups.targets.documents]\nkind = \"folder\"\nplace = \"local\"\n";
+    let rig = Rig::with_backups(slow, settings).await;
+    std::fs::create_dir_all(rig.path("documents")).unwrap();
+    std::fs::write(rig.path("documents/long"), vec![7; 6_000_000]).unwrap();
+    std::fs::write(rig.path("documents/short"), "short").unwrap();
+    let taken_away = async {
+        // The first file is on its way: the list was made.
+        let mut looks = tokio::time::interval(Duration::from_millis(5));
+        while entries(&rig.path("local").join("documents")).is_empty() {
+            looks.tick().await;
+        }
+        std::fs::remove_file(rig.path("documents/short")).unwrap();
+    };
+    let (backup, ()) = tokio::join!(rig.created("documents"), taken_away);
+    let manifest = backup.manifest;
+    assert_eq!(manifest.files.len(), 1);
+    assert_eq!(
+        manifest.details["vanished"],
+        "1 files, such as short, were taken away meanwhile"
+    );
+    rig.fetch("local", &manifest).await;
+}

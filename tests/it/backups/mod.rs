@@ -3,6 +3,8 @@
 mod copies;
 mod create;
 mod failures;
+mod log;
+mod mail;
 mod operate;
 pub(crate) mod rig;
 mod s3;

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use clap::Parser as _;
+use metachat_jobs::backups::Level;
 use metachat_jobs::cli::{self, Cli, Exit, Printer};
 use metachat_jobs::compose;
 use metachat_jobs::config::Sources;
-use metachat_jobs::jobs::{CheckBackups, PruneBackups};
+use metachat_jobs::jobs::{CheckBackups, PruneBackups, VerifyBackup};
 use metachat_jobs::telemetry;
 use serde_json::Value;
 use windlass::model::AuditFilter;
 use windlass::{Job, State};
 
+use super::mail::Letters;
 use super::rig::{Rig, entries};
 use crate::api::Api;
 use crate::jobs::server::{Server, says};
@@ -36,7 +38,7 @@ const SETTINGS: &str = "
 ";
 
 /// Runs `jobctl` with the settings of the rig.
-async fn jobctl(rig: &Rig, args: &[&str]) -> (Exit, String, String) {
+pub(super) async fn jobctl(rig: &Rig, args: &[&str]) -> (Exit, String, String) {
     let words = ["jobctl"].into_iter().chain(args.iter().copied());
     let cli = Cli::try_parse_from(words).unwrap();
     let (out, err) = (Lines::default(), Lines::default());
@@ -315,4 +317,49 @@ async fn people_are_told_of_failures_and_of_silence() {
         told["message"].as_str().unwrap().contains("chmod 700"),
         "{told}"
     );
+}
+
+#[tokio::test]
+async fn people_are_told_of_a_backup_that_does_not_hold() {
+    let server = Server::start().await;
+    server.will([says(200, Value::Null)]);
+    let (smtp, letters) = Letters::start().await;
+    let rig = Rig::new(&format!(
+        "[backups.notify]\nwebhook_url = \"http://127.0.0.1:{}/hook\"\nsmtp_url = \"{smtp}\"\n\
+         email_from = \"backups@example.com\"\nemail_to = \"Ops <ops@example.com>, boss@example.com\"\n{SETTINGS}",
+        server.port
+    ))
+    .await;
+    let backup = rig.created("settings").await.manifest;
+    // Its first trial, which it passes.
+    rig.drain().await;
+    let home = rig.path("local").join("settings").join(backup.id.as_str());
+    std::fs::write(home.join("files/configuration.json"), "{}").unwrap();
+    let verify = VerifyBackup {
+        backup: Some(backup.id.clone()),
+        ..VerifyBackup::newest("settings", Level::Contents)
+    };
+    let id = rig.client.enqueue(&verify).await.unwrap().id();
+    rig.drain().await;
+    let job = rig.client.get(id, None).await.unwrap().unwrap();
+    assert_eq!(job.state, State::Dead, "{job:?}");
+    let told = server.asked(1).await[0].json();
+    assert_eq!(
+        told["subject"],
+        "metachat-jobs: a backup of settings does not hold"
+    );
+    let reason = "configuration.json is damaged: it has 2 bytes";
+    assert!(told["message"].as_str().unwrap().contains(reason), "{told}");
+    let letters = letters.all();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    for part in [
+        "RCPT TO:<ops@example.com>",
+        "RCPT TO:<boss@example.com>",
+        "Subject: metachat-jobs: a backup of settings does not hold",
+    ] {
+        assert!(letters[0].contains(part), "{part}: {}", letters[0]);
+    }
+    // Long lines are folded.
+    let text = letters[0].replace("=\n", "");
+    assert!(text.contains(reason), "{text}");
 }

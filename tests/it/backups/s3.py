@@ -7,6 +7,7 @@ import sys
 import boto3
 from botocore.exceptions import ClientError
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+from moto.s3.models import S3Backend
 from moto.server import ThreadedMotoServer
 
 # Amazon's S3 takes a checksum for what it is; moto wants the header of Amazon's own clients besides.
@@ -20,6 +21,21 @@ def dispatch_with_checksum(self, environ, start_response):
 
 
 DomainDispatcherApplication.__call__ = dispatch_with_checksum
+
+# Amazon's S3 gives its bucket's default retention to every new object; moto forgets those that came in parts.
+complete = S3Backend.complete_multipart_upload
+
+
+def complete_with_retention(self, bucket_name, *args, **more):
+    key = complete(self, bucket_name, *args, **more)
+    bucket = self.get_bucket(bucket_name)
+    if key is not None and bucket.has_default_lock:
+        key.lock_mode = bucket.default_lock_mode
+        key.lock_until = bucket.default_retention()
+    return key
+
+
+S3Backend.complete_multipart_upload = complete_with_retention
 
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()

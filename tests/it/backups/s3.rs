@@ -113,8 +113,8 @@ async fn rig(bucket: &str, address: &str, bytes: u32) -> Rig {
 async fn a_bucket_holds_backups_that_nobody_can_delete_before_their_time() {
     let folder = tempfile::tempdir().unwrap();
     let mut s3 = S3::start(folder.path());
-    // In one request: a bucket locks objects that came in parts too, but moto forgets to.
-    let rig = rig("locked", &s3.address, 5_000_000).await;
+    // One file in several parts, one in a single request.
+    let rig = rig("locked", &s3.address, 20_000_000).await;
     let job = rig.create("documents").await;
     assert_eq!(job.state, State::Completed, "{}", super::rig::why(&job));
     let backup = rig.list("s3", "documents").await.pop().unwrap().manifest;

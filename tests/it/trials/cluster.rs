@@ -1,13 +1,16 @@
 //! A PostgreSQL of the test's own, which it may copy, kill and lose.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use super::rig::var;
 
 pub(crate) struct Cluster {
     data: PathBuf,
     pub(crate) port: u16,
+    /// Ends it with the test, however the test ends: what it waits for closes with our process.
+    _guard: Child,
 }
 
 impl Cluster {
@@ -18,7 +21,23 @@ impl Cluster {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
-        let cluster = Self { data, port };
+        let guard = Command::new("sh")
+            .args([
+                "-c",
+                "read -r _; \"$0\" -D \"$1\" -m immediate stop; rm -rf \"$1\"",
+            ])
+            .args([&Path::new(&var("TEST_PG_BIN")).join("pg_ctl"), &data])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let cluster = Self {
+            data,
+            port,
+            _guard: guard,
+        };
         cluster.run(
             "initdb",
             &["-U", "postgres", "-A", "trust", "-D", cluster.data()],

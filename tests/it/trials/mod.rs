@@ -3,8 +3,9 @@
 mod alerts;
 mod by_hand;
 mod cluster;
+mod kinds;
 mod logical;
 mod physical;
 mod restoring;
-mod rig;
+pub(crate) mod rig;
 mod tampering;

@@ -201,10 +201,10 @@ async fn a_lost_cluster_comes_back_to_its_last_second_and_to_any_before() {
         to_time: None,
         overwrite: None,
     };
-    let never = CancellationToken::new();
+    let transfer = Transfer::new(CancellationToken::new(), 0);
     let newest = restore.manifest(&rig.backups).await.unwrap();
     assert_eq!(newest.id, second.id);
-    let restored = restore.run(&rig.backups, newest, &never).await.unwrap();
+    let restored = restore.run(&rig.backups, newest, &transfer).await.unwrap();
     let url = secrecy::ExposeSecret::expose_secret(restored.database.as_ref().unwrap()).to_owned();
     let mut copy = PgConnection::connect(&url).await.unwrap();
     let (ticks, newest): (i64, i64) = sqlx::query_as(
@@ -223,7 +223,7 @@ async fn a_lost_cluster_comes_back_to_its_last_second_and_to_any_before() {
     restored.finish().await.unwrap();
     assert!(to.join("PG_VERSION").exists());
     let refused = restore
-        .run(&rig.backups, second.clone(), &never)
+        .run(&rig.backups, second.clone(), &transfer)
         .await
         .unwrap_err();
     assert!(refused.to_string().contains("is not empty"), "{refused}");

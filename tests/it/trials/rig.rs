@@ -6,7 +6,7 @@ use std::process::Command;
 
 use metachat_jobs::backups::verify::{Verification, digests};
 use metachat_jobs::backups::{
-    BackupId, BackupOptions, Backups, Evidence, Kind, Level, Manifest, Transfer, VERSION,
+    BackupId, BackupOptions, Backups, Evidence, Kind, Level, Manifest, Transfer,
 };
 use metachat_jobs::compose;
 use metachat_jobs::config::{Config, Sources};
@@ -178,33 +178,7 @@ pub(crate) async fn verify(backups: &Backups, id: &BackupId, level: Level) -> Ev
 
 /// A manifest that says nothing yet.
 pub(crate) fn manifest(kind: Kind) -> Manifest {
-    let job = Uuid::new_v4();
-    Manifest {
-        version: VERSION,
-        id: BackupId::new(now(), job),
-        target: TARGET.to_owned(),
-        kind,
-        job,
-        program: "1.0.0".to_owned(),
-        started: now(),
-        finished: now(),
-        recovery_point: now(),
-        server_version: None,
-        client_version: None,
-        database: None,
-        system_identifier: None,
-        snapshot: None,
-        start_lsn: None,
-        end_lsn: None,
-        timeline: None,
-        parent: None,
-        encryption: None,
-        rows: BTreeMap::new(),
-        details: BTreeMap::new(),
-        flags: Vec::new(),
-        files: Vec::new(),
-        sha256: String::new(),
-    }
+    Manifest::begin(TARGET, kind, Uuid::new_v4(), now())
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test has no clock of its own")]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use age::secrecy::ExposeSecret as _;
-use metachat_jobs::backups::verify::SAMPLE;
+use metachat_jobs::backups::verify::{SAMPLE, WHOLE};
 use metachat_jobs::backups::{Backups, Evidence, Kind, Level, Manifest, Verdict};
 
 use super::rig::{PLACE, Rig, TARGET, options, verify};
@@ -133,7 +133,7 @@ async fn a_backup_of_the_wrong_thing_is_found() {
     support::with_postgres(async |url| {
         let rig = Rig::new(url, &[]).await;
         let keep: Change = |_| {};
-        let cases: [Case; 8] = [
+        let cases: [Case; 9] = [
             (
                 "a dump of the wrong database",
                 &[],
@@ -196,6 +196,18 @@ async fn a_backup_of_the_wrong_thing_is_found() {
                 },
                 Level::Contents,
                 &["table public.tenants: its first and last rows are not those"],
+            ),
+            (
+                "one row that is another",
+                &[],
+                |manifest| {
+                    let whole = format!("{WHOLE}public.messages");
+                    let digest = manifest.details.get_mut(&whole).unwrap();
+                    assert!(digest.starts_with("2000:"), "{digest}");
+                    digest.push('0');
+                },
+                Level::Contents,
+                &["table public.messages: its rows are not those"],
             ),
             (
                 "rows of a later time",

@@ -1,7 +1,8 @@
--- The tables that a dump carries data of; partitions are, their parents hold no rows.
+-- The tables that a dump carries data of, each with the statement that counts its rows, without those of tables
+-- that inherit from it; partitions are tables, their parents hold no rows.
 select
-    n.nspname::text as schema_name,
-    c.relname::text as table_name
+    format('%s.%s', n.nspname, c.relname) as table_name,
+    format('select count(*) as row_count from only %I.%I', n.nspname, c.relname) as count_statement
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 where c.relkind = 'r'
@@ -15,4 +16,4 @@ where c.relkind = 'r'
             and d.objid = c.oid
             and d.deptype = 'e'
     )
-order by 1, 2
+order by 1

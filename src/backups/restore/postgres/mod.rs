@@ -12,33 +12,86 @@ use crate::backups::{PostgresServer, layout};
 /// Where databases are made from.
 const MAINTENANCE: &str = "template1";
 
-pub(super) async fn restore(work: &Work<'_>, folder: &Path) -> Result<SecretString, Error> {
-    let server = work.backups.server(&work.restore.target)?;
-    let to = &work.restore.to;
-    let mut connection = connect(&server.with_database(MAINTENANCE)).await?;
-    let away = |error: sqlx::Error| unavailable(&server, &error);
-    if exists(&mut connection, to).await.map_err(away)? {
-        execute(&mut connection, include_str!("sql/drop_database.sql"), to)
-            .await
-            .map_err(away)?;
+/// What a database's name ends in while it is not whole: a name that nobody can ask for.
+const UNFINISHED: &str = ".restoring";
+
+/// A database that is whole, and does not have its name yet.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    server: PostgresServer,
+    to: String,
+}
+
+impl Fresh {
+    fn partial(&self) -> String {
+        format!("{}{UNFINISHED}", self.to)
     }
-    execute(&mut connection, include_str!("sql/create_database.sql"), to)
+
+    fn goal(&self) -> PostgresServer {
+        self.server.with_database(&self.partial())
+    }
+
+    pub(super) fn url(&self) -> SecretString {
+        url(&self.goal())
+    }
+
+    /// Gives it its name. What had that name is taken away only now.
+    pub(super) async fn finish(self) -> Result<(), Error> {
+        let mut connection = connect(&self.server.with_database(MAINTENANCE)).await?;
+        let partial = self.partial();
+        let named = async {
+            let drop = include_str!("sql/drop_database.sql");
+            execute(&mut connection, drop, &[&self.to]).await?;
+            sqlx::query(include_str!("sql/disconnect.sql"))
+                .bind(&partial)
+                .execute(&mut connection)
+                .await?;
+            let rename = include_str!("sql/rename_database.sql");
+            execute(&mut connection, rename, &[&partial, &self.to]).await
+        };
+        named.await.map_err(|e| unavailable(&self.server, &e))
+    }
+
+    /// Takes it away.
+    pub(super) async fn discard(self) -> Result<(), Error> {
+        let mut connection = connect(&self.server.with_database(MAINTENANCE)).await?;
+        let drop = include_str!("sql/drop_database.sql");
+        execute(&mut connection, drop, &[&self.partial()])
+            .await
+            .map_err(|e| unavailable(&self.server, &e))
+    }
+}
+
+pub(super) async fn restore(work: &Work<'_>, folder: &Path) -> Result<Fresh, Error> {
+    let fresh = Fresh {
+        server: work.backups.server(&work.restore.target)?,
+        to: work.restore.to.clone(),
+    };
+    let mut connection = connect(&fresh.server.with_database(MAINTENANCE)).await?;
+    let away = |error: sqlx::Error| unavailable(&fresh.server, &error);
+    let partial = fresh.partial();
+    // Left by a run that was broken off.
+    let drop = include_str!("sql/drop_database.sql");
+    execute(&mut connection, drop, &[&partial])
         .await
         .map_err(away)?;
-    let goal = server.with_database(to);
+    let create = include_str!("sql/create_database.sql");
+    execute(&mut connection, create, &[&partial])
+        .await
+        .map_err(away)?;
     let dump = folder.join(layout::DUMP);
     let restored = match &work.restore.table {
-        None => run(work, &goal, &[], &dump).await,
-        Some(table) => one_table(work, &goal, table, &dump).await,
+        None => run(work, &fresh.goal(), &[], &dump).await,
+        Some(table) => one_table(work, &fresh.goal(), table, &dump).await,
     };
-    if let Err(error) = restored {
-        // Half a database is none: it is taken away again.
-        execute(&mut connection, include_str!("sql/drop_database.sql"), to)
-            .await
-            .map_err(away)?;
-        return Err(error);
+    match restored {
+        Ok(()) => Ok(fresh),
+        Err(error) => {
+            // Half a database is none: it is taken away again.
+            fresh.discard().await?;
+            Err(error)
+        }
     }
-    Ok(url(&goal))
 }
 
 /// All tables, as their columns may be of types and functions of the others, and the rows of one.
@@ -72,7 +125,9 @@ async fn run(
         Some(password) => tool.secret("PGPASSWORD", password.clone()),
         None => tool,
     };
-    tool.run(options.timeout(), work.cancelled).await.map(drop)
+    tool.run(options.timeout(), work.transfer.cancelled())
+        .await
+        .map(drop)
 }
 
 pub(super) async fn look_at_the_goal(work: &Work<'_>) -> Result<(), Error> {
@@ -121,15 +176,18 @@ async fn exists(connection: &mut PgConnection, name: &str) -> Result<bool, sqlx:
         .await
 }
 
-/// Runs a statement about a database, whose name cannot be a parameter; `the_database` stands for it.
+/// Runs a statement about databases, whose names cannot be parameters: the server itself writes it.
 async fn execute(
     connection: &mut PgConnection,
-    statement: &str,
-    name: &str,
+    statement: &'static str,
+    names: &[&str],
 ) -> Result<(), sqlx::Error> {
-    let quoted = format!("\"{}\"", name.replace('"', "\"\""));
-    let statement = statement.replace("the_database", &quoted);
-    sqlx::raw_sql(AssertSqlSafe(statement))
+    let mut writing = sqlx::query_scalar(statement);
+    for name in names {
+        writing = writing.bind(*name);
+    }
+    let written: String = writing.fetch_one(&mut *connection).await?;
+    sqlx::raw_sql(AssertSqlSafe(written))
         .execute(connection)
         .await
         .map(drop)

@@ -11,6 +11,8 @@ use super::{read_alike, refused, tool};
 use crate::backups::throwaway::Instance;
 use crate::backups::{Error, Kind, Manifest};
 
+/// The detail of a manifest that holds the digest of all of a table's rows: this and its name.
+pub const WHOLE: &str = "digest ";
 /// The detail of a manifest that holds the digest of a table's first and last rows: this and its name.
 pub const SAMPLE: &str = "sample ";
 /// The beginning of a detail that names an extension; it holds the version.
@@ -20,18 +22,50 @@ const SKEW: Duration = Duration::from_mins(5);
 /// How far a row may lie behind the moment whose data the backup holds: the target for daily dumps.
 const RECOVERY_POINT: Duration = Duration::from_hours(24);
 
-/// Digests of the first and last rows of each table, for a manifest's details. To be called in the
-/// transaction that sees what is dumped.
+/// A table, and the statements that digest it.
+#[derive(Debug, sqlx::FromRow)]
+struct Digested {
+    name: String,
+    whole: String,
+    sample: Option<String>,
+    is_small: bool,
+}
+
+impl Digested {
+    async fn all(connection: &mut PgConnection) -> Result<Vec<Self>, sqlx::Error> {
+        sqlx::query_as(include_str!("sql/samples.sql"))
+            .fetch_all(connection)
+            .await
+    }
+
+    /// What is digested, under which mark in a manifest.
+    fn statements(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let whole = Some((WHOLE, &self.whole));
+        let sample = self.sample.as_ref().map(|it| (SAMPLE, it));
+        [whole, sample].into_iter().flatten()
+    }
+}
+
+async fn digest(connection: &mut PgConnection, statement: &str) -> Result<String, sqlx::Error> {
+    sqlx::query_scalar(AssertSqlSafe(statement.to_owned()))
+        .fetch_one(connection)
+        .await
+}
+
+/// Digests of each table, for a manifest's details: of all rows of a small one, and of the first and last of a
+/// larger one, for which the whole would take too long. To be called in the transaction that sees what is dumped.
 pub async fn digests(
     connection: &mut PgConnection,
 ) -> Result<BTreeMap<String, String>, sqlx::Error> {
     read_alike(connection).await?;
     let mut digests = BTreeMap::new();
-    for (name, statement) in generated(connection, include_str!("sql/samples.sql")).await? {
-        let digest: String = sqlx::query_scalar(AssertSqlSafe(statement))
-            .fetch_one(&mut *connection)
-            .await?;
-        digests.insert(format!("{SAMPLE}{name}"), digest);
+    for table in Digested::all(connection).await? {
+        let wanted = if table.is_small { WHOLE } else { SAMPLE };
+        let statement = table.statements().find(|(mark, _)| *mark == wanted);
+        if let Some((mark, statement)) = statement {
+            let digest = digest(connection, statement).await?;
+            digests.insert(format!("{mark}{}", table.name), digest);
+        }
     }
     Ok(digests)
 }
@@ -110,26 +144,30 @@ async fn samples(
     connection: &mut PgConnection,
     found: &mut Found,
 ) -> Result<(), Fault> {
-    let statements = include_str!("sql/samples.sql");
-    let statements = generated(connection, statements).await.map_err(refused)?;
-    let mut same = 0;
-    for (table, statement) in statements {
-        let Some(expected) = manifest.details.get(&format!("{SAMPLE}{table}")) else {
-            continue;
-        };
-        let digest: String = sqlx::query_scalar(AssertSqlSafe(statement))
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(refused)?;
-        if digest != *expected {
-            return Err(Fault::Broken(format!(
-                "table {table}: its first and last rows are not those that were backed up"
-            )));
+    let (mut whole, mut sampled) = (0, 0);
+    for table in Digested::all(connection).await.map_err(refused)? {
+        for (mark, statement) in table.statements() {
+            let name = &table.name;
+            let Some(expected) = manifest.details.get(&format!("{mark}{name}")) else {
+                continue;
+            };
+            let (count, which) = if mark == WHOLE {
+                (&mut whole, "its rows")
+            } else {
+                (&mut sampled, "its first and last rows")
+            };
+            let there = digest(connection, statement).await.map_err(refused)?;
+            if there != *expected {
+                return Err(Fault::Broken(format!(
+                    "table {name}: {which} are not those that were backed up"
+                )));
+            }
+            *count += 1;
         }
-        same += 1;
     }
     found.saw(format!(
-        "the first and last rows of {same} tables are those that were backed up"
+        "all rows of {whole} tables, and the first and last rows of {sampled} large ones, are those that were \
+         backed up"
     ));
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::backups::throwaway::Instance;
 use crate::backups::{Error, Evidence, Level, layout};
 
 pub(super) use contents::check;
-pub use contents::{SAMPLE, digests};
+pub use contents::{SAMPLE, WHOLE, digests};
 
 /// Not `postgres`, which may be the very database that is restored.
 const ANY: &str = "template1";

@@ -1,2 +1,2 @@
--- Makes an empty database for what is restored; its quoted name is filled in.
-create database the_database template template0;
+-- Writes the statement that makes an empty database for what is restored.
+select format('create database %I template template0', $1::text);

@@ -1,2 +1,2 @@
--- Takes away a database that is to be replaced, whoever is connected to it; its quoted name is filled in.
-drop database the_database with (force);
+-- Writes the statement that takes away a database, whoever is connected to it.
+select format('drop database if exists %I with (force)', $1::text);
