@@ -30,10 +30,7 @@ impl RabbitMq {
     /// With its management plugin; the port that listens on.
     pub(crate) async fn start_managed() -> (Self, u16) {
         let port = free_port();
-        let management = format!(
-            "management.tcp.port = {port}\nmanagement.tcp.ip = 127.0.0.1\n\
-             management_agent.disable_metrics_collector = true\n"
-        );
+        let management = format!("management.tcp.port = {port}\nmanagement.tcp.ip = 127.0.0.1\n");
         (Self::start_with(&management).await, port)
     }
 

@@ -28,7 +28,7 @@ use super::trials::{Scratch, soon_async as soon};
 
 const LOGICAL: &str = "main";
 const PHYSICAL: &str = "cluster";
-/// How long a worker's memory may grow to, in megabytes, whatever the size of what it backs up.
+/// How far a worker's memory may grow, in megabytes, whatever the size of what it backs up.
 const MEMORY: u64 = 100;
 
 const CONVERSATIONS: &str = r#"
@@ -176,7 +176,7 @@ async fn fill(url: &str) {
         .await
         .unwrap();
     connection.execute(CONVERSATIONS).await.unwrap();
-    let each = if is_full() { 1450 } else { 20 };
+    let each = if is_full() { 1600 } else { 20 };
     let messages = sqlx::query(MESSAGES).bind(each);
     messages.execute(&mut connection).await.unwrap();
     connection.execute("analyze").await.unwrap();
@@ -285,7 +285,7 @@ async fn comes_back_from_a_dump(rig: &Rig, live: &str) {
     let restored = rig.done("restore_backup, pg_dump", &job).await;
     assert!(restored["fenced"].as_u64().is_some(), "{restored}");
 
-    let copy = live.replace("/postgres", "/chat_restored");
+    let copy = rig.server.url_of("chat_restored");
     let (last, _) = last_tick(&copy).await;
     let manifest = rig.newest(LOGICAL).await;
     assert_eq!(

@@ -3,6 +3,7 @@
 mod copies;
 mod create;
 mod failures;
+mod full_disk;
 mod log;
 mod mail;
 mod operate;

@@ -17,7 +17,23 @@ impl Cluster {
     /// With these settings.
     pub(crate) fn start(settings: &[&str]) -> Self {
         let name = format!("trial-{}", uuid::Uuid::new_v4().simple());
-        let data = Path::new(&var("TEST_PG_SCRATCH")).join(name);
+        let cluster = Self::at(Path::new(&var("TEST_PG_SCRATCH")).join(name));
+        cluster.run(
+            "initdb",
+            &["-U", "postgres", "-A", "trust", "-D", cluster.data()],
+        );
+        cluster.up(settings);
+        cluster
+    }
+
+    /// On a data folder that is there already.
+    pub(crate) fn on(data: PathBuf) -> Self {
+        let cluster = Self::at(data);
+        cluster.up(&[]);
+        cluster
+    }
+
+    fn at(data: PathBuf) -> Self {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
@@ -33,15 +49,15 @@ impl Cluster {
             .process_group(0)
             .spawn()
             .unwrap();
-        let cluster = Self {
+        Self {
             data,
             port,
             _guard: guard,
-        };
-        cluster.run(
-            "initdb",
-            &["-U", "postgres", "-A", "trust", "-D", cluster.data()],
-        );
+        }
+    }
+
+    fn up(&self, settings: &[&str]) {
+        let port = self.port;
         let mut options = format!(
             "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c shared_buffers=64MB"
         );
@@ -49,20 +65,10 @@ impl Cluster {
             options.push_str(" -c ");
             options.push_str(setting);
         }
-        let log = cluster.data.join("server.log");
+        let log = self.data.join("server.log");
         let log = log.to_str().unwrap();
-        let start = [
-            "-D",
-            cluster.data(),
-            "-w",
-            "-l",
-            log,
-            "-o",
-            &options,
-            "start",
-        ];
-        cluster.run("pg_ctl", &start);
-        cluster
+        let start = ["-D", self.data(), "-w", "-l", log, "-o", &options, "start"];
+        self.run("pg_ctl", &start);
     }
 
     pub(crate) fn url(&self) -> String {

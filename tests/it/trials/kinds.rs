@@ -54,7 +54,7 @@ async fn whatever_is_done_to_a_file_is_told(rig: &Rig, target: &str) -> (Backup,
                 let reason = evidence.reason.unwrap_or_default();
                 assert_eq!(evidence.outcome, Verdict::Failed, "{}", file.path);
                 assert!(
-                    reason.contains(&file.stored.path) && reason.contains(says),
+                    reason.contains(&file.path) && reason.contains(says),
                     "{}: {reason}",
                     file.path
                 );
@@ -185,7 +185,7 @@ async fn redis_with_its_append_only_set_while_it_is_written_to() {
             write(&mut connection, n).await;
             if n % 500 == 0 {
                 // It is also rewritten meanwhile; one at a time, so that a second one is refused.
-                let rewrite = redis::cmd("BGREWRITEAOF").clone();
+                let rewrite = redis::cmd("BGREWRITEAOF");
                 let asked: redis::RedisResult<()> = rewrite.query_async(&mut connection).await;
                 drop(asked);
             }

@@ -6,7 +6,10 @@ use metachat_jobs::backups::create::{Work, create};
 use metachat_jobs::backups::restore::Restore;
 use metachat_jobs::backups::verify::{Canaries, Moment, Verification};
 use metachat_jobs::backups::wal::{Archiver, Archiving, canaries, plant};
-use metachat_jobs::backups::{Backups, Evidence, Kind, Level, Manifest, Transfer, Verdict};
+use metachat_jobs::backups::{
+    Backups, Evidence, Kind, Level, Manifest, PostgresServer, Transfer, Verdict,
+};
+use metachat_jobs::cli::Exit;
 use metachat_jobs::compose;
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::watch;
@@ -15,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use windlass::Timestamp;
 
 use super::cluster::Cluster;
-use super::rig::{PLACE, TARGET, fill, manifest, now, options};
+use super::restoring::jobctl_with as jobctl;
+use super::rig::{PLACE, TARGET, fill, flags, manifest, now, options, var};
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -23,6 +27,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 struct Rig {
     cluster: Cluster,
     backups: Backups,
+    /// The settings, as `jobctl` is given them.
+    flags: Vec<(String, String)>,
     folder: tempfile::TempDir,
 }
 
@@ -39,15 +45,15 @@ impl Rig {
             ("backups.targets.main.wal.folder", wal.to_str().unwrap()),
             ("backups.targets.main.wal.partial_ms", "200"),
         ];
-        let options = options(
-            &folder.path().join("backups"),
-            Kind::PostgresPhysical,
-            &further,
-        );
+        let place = folder.path().join("backups");
+        let options = options(&place, Kind::PostgresPhysical, &further);
+        let more = [&further[..], &[("database.url", url.as_str())]].concat();
+        let flags = flags(&place, Kind::PostgresPhysical, &more);
         let backups = Backups::new(&options, serde_json::json!({})).unwrap();
         Self {
             cluster,
             backups: backups.with_probe(compose::probe),
+            flags,
             folder,
         }
     }
@@ -285,6 +291,26 @@ async fn a_backup_is_brought_to_a_moment_and_a_missing_piece_of_log_is_named() {
         "{told}"
     );
     assert!(evidence.figures["point_in_time_seconds"] > 0.0);
+
+    // The same by hand: the data folder holds what there was at that moment, and a server starts on it.
+    let goal = std::path::Path::new(&var("TEST_PG_SCRATCH"))
+        .join(format!("to-time-{}", uuid::Uuid::new_v4().simple()));
+    let at = to
+        .to_datetime()
+        .to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+    let words = ["backup", "restore", TARGET, "--to", goal.to_str().unwrap()];
+    let (exit, told, said) = jobctl(
+        &rig.flags,
+        &[&words[..], &["--to-time", at.as_str()]].concat(),
+    )
+    .await;
+    assert_eq!(exit, Exit::Done, "{said}");
+    assert_eq!(told["backup"], full.id.as_str());
+    let copy = Cluster::on(goal);
+    let server = PostgresServer::new(&copy.url().into()).unwrap();
+    let there = canaries(&server, planted[0]).await.unwrap().unwrap();
+    assert_eq!(there, planted[..planted.len() - 1]);
+    drop(copy);
 
     let evidence = rig
         .verify(&full, Level::PointInTime, Some(moment(count + 1)))

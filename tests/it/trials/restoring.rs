@@ -18,13 +18,22 @@ use crate::support;
 async fn jobctl(rig: &Rig, args: &[&str]) -> (Exit, Value, String) {
     let url = rig.url.as_str();
     let own = [("backups.targets.main.url", url), ("database.url", url)];
+    let flags = flags(&rig.place, Kind::PostgresLogical, &own);
+    jobctl_with(&flags, &[&["backup"], args].concat()).await
+}
+
+/// Runs `jobctl` with these settings.
+pub(super) async fn jobctl_with(
+    flags: &[(String, String)],
+    args: &[&str],
+) -> (Exit, Value, String) {
     let sources = Sources {
-        flags: flags(&rig.place, Kind::PostgresLogical, &own),
+        flags: flags.to_vec(),
         ..Sources::default()
     };
     let (out, err) = (Lines::default(), Lines::default());
     let mut printer = Printer::new(true, out.clone(), err.clone());
-    let words = [&["jobctl", "--json", "backup"], args].concat();
+    let words = [&["jobctl", "--json"], args].concat();
     let cli = <Cli as clap::Parser>::parse_from(words);
     let exit = cli::run(cli, sources, compose::catalogue, &mut printer).await;
     let answer = serde_json::from_str(&out.text()).unwrap_or_default();

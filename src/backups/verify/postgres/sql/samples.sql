@@ -4,8 +4,8 @@
 select
     n.nspname || '.' || c.relname as name,
     format(
-        'select count(*) || '':'' || coalesce(sum((''x'' || left(md5(t::text), 16))::bit(64)::bigint), 0)'
-        ' from only %I.%I t',
+        'select count(*) || '':'' || coalesce(sum((''x'' || left(md5(the_row::text), 16))::bit(64)::bigint), 0)'
+        ' from only %I.%I the_row',
         n.nspname, c.relname) as whole,
     case when count(k.attnum) > 0 then format(
         'select coalesce(md5(string_agg(md5(t::text), '''' order by md5(t::text))), '''')'
