@@ -18,7 +18,7 @@ use windlass::store::memory::MemoryStore;
 use windlass::store::sqlite::SqliteStore;
 use windlass::{Client, Store as _};
 
-use super::{Api, KEY, kinds};
+use super::{Api, KEY, kinds, platform_access};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -33,6 +33,7 @@ async fn serve(options: ServerOptions) -> Server {
     let client = Client::new(Arc::new(MemoryStore::default())).with_catalogue(kinds());
     let security = SecurityOptions {
         admin_key: KEY.into(),
+        platform: platform_access(),
     };
     let metrics = telemetry::recorder().unwrap().handle();
     let state = ApiState::new(client, &options, &security, metrics).unwrap();

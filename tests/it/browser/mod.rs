@@ -136,7 +136,7 @@ impl House {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let app = api::app(state(&client, records, platform));
         let serving = stop.clone();
-        let api = tokio::spawn(async move { api::serve(listener, app, serving).await.unwrap() });
+        let api = tokio::spawn(async move { api::serve(listener, app, &ServerOptions::default(), serving).await.unwrap() });
         let mut house = Self {
             url,
             seeded,
@@ -195,9 +195,11 @@ fn state(client: &Client, records: Records, platform: Platform) -> ApiState {
         port: 0,
         request_body_limit_bytes: 1 << 20,
         request_timeout_ms: 30_000,
+        ..ServerOptions::default()
     };
     let security = SecurityOptions {
         admin_key: KEY.into(),
+        platform: platform_access(),
     };
     let metrics = telemetry::recorder().unwrap().handle();
     let quarantine = Quarantine {

@@ -40,6 +40,17 @@ async fn a_dump_is_restored_compared_and_started_on() {
         ] {
             assert!(told.contains(check), "{check} is not in: {told}");
         }
+        // It is run where the server has the extension, and said where it has not.
+        let amcheck = [
+            "pg_amcheck found every row in its indexes",
+            "not run: pg_amcheck: this PostgreSQL has no extension amcheck",
+        ];
+        assert_eq!(
+            amcheck.iter().filter(|it| told.contains(**it)).count(),
+            1,
+            "{told}"
+        );
+        assert!(told.contains("all rows of "), "{told}");
         // What is known of it lies beside it.
         let repository = rig.backups.repository(super::rig::PLACE).unwrap();
         let known = repository

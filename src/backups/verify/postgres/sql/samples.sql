@@ -12,8 +12,8 @@ select
         ' from ((select s from only %1$I.%2$I s order by %3$s limit 500)'
         ' union all (select s from only %1$I.%2$I s order by %4$s limit 500)) x(t)',
         n.nspname, c.relname,
-        string_agg(format('%I', a.attname), ', ' order by k.position),
-        string_agg(format('%I desc', a.attname), ', ' order by k.position)) end as sample,
+        string_agg(quote_ident(a.attname), ', ' order by k.position),
+        string_agg(quote_ident(a.attname) || ' desc', ', ' order by k.position)) end as sample,
     pg_table_size(c.oid) <= 67108864 as is_small
   from pg_class c
   join pg_namespace n on n.oid = c.relnamespace

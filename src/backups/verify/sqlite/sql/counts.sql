@@ -2,5 +2,4 @@
 select name, printf('select count(*) from "%w"', name) from sqlite_schema
  where type = 'table'
    and name not like 'sqlite\_%' escape '\'
-   and sql not like 'create virtual%'
  order by name;
