@@ -37,9 +37,12 @@ pub(super) async fn time_out(
     let (request, arrived) = watched(request);
     tokio::time::timeout(state.request_timeout, next.run(request))
         .await
-        .unwrap_or_else(|_| match arrived.load(Ordering::Relaxed) {
-            true => Problem::timed_out().into_response(),
-            false => Problem::body_too_slow().into_response(),
+        .unwrap_or_else(|_| {
+            if arrived.load(Ordering::Relaxed) {
+                Problem::timed_out().into_response()
+            } else {
+                Problem::body_too_slow().into_response()
+            }
         })
 }
 

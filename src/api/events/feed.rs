@@ -179,7 +179,9 @@ impl Feed {
                 Ok(jobs) => {
                     outage.worked();
                     self.reads.send_replace(true);
-                    jobs.into_iter().for_each(|job| self.say(News::of(job)));
+                    for job in jobs {
+                        self.say(News::of(job));
+                    }
                 }
                 Err(error) => outage.failed(&error),
             }

@@ -82,11 +82,13 @@ struct ProcessHealth {
 
 /// What runs here.
 #[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
 struct Versions {
-    api_version: &'static str,
-    orchestrator_version: &'static str,
-    embeddings_version: &'static str,
+    #[serde(rename = "apiVersion")]
+    api: &'static str,
+    #[serde(rename = "orchestratorVersion")]
+    orchestrator: &'static str,
+    #[serde(rename = "embeddingsVersion")]
+    embeddings: &'static str,
 }
 
 /// One figure of the platform's health page.
@@ -207,9 +209,9 @@ async fn ready(state: State<ApiState>) -> Response {
 )]
 async fn version() -> Json<Versions> {
     Json(Versions {
-        api_version: VERSION,
-        orchestrator_version: VERSION,
-        embeddings_version: VERSION,
+        api: VERSION,
+        orchestrator: VERSION,
+        embeddings: VERSION,
     })
 }
 

@@ -132,9 +132,12 @@ impl Browser {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-            panic!("{script} ({words}):\n{}", self.text("body").await);
-        }
+        let ended = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(
+            ended.is_ok(),
+            "{script} ({words}):\n{}",
+            self.text("body").await
+        );
     }
 
     /// Presses the first enabled button or link that says so, in an open dialog if there is one.

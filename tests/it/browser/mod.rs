@@ -24,6 +24,7 @@ use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
 use windlass::{Client, Context, Engine, EngineOptions, Job, Json, Outcome, Registry, Store};
 
+use crate::api::platform_access;
 use crate::support;
 use driver::Browser;
 use seed::{HOSTILE, Seeded, seed};
@@ -136,7 +137,11 @@ impl House {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let app = api::app(state(&client, records, platform));
         let serving = stop.clone();
-        let api = tokio::spawn(async move { api::serve(listener, app, &ServerOptions::default(), serving).await.unwrap() });
+        let api = tokio::spawn(async move {
+            api::serve(listener, app, &ServerOptions::default(), serving)
+                .await
+                .unwrap();
+        });
         let mut house = Self {
             url,
             seeded,
