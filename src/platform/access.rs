@@ -1,6 +1,8 @@
 //! The platform's own credentials: API keys of tenants and admins, admins' keys, and the people that
 //! tokens speak of. They are only read here, but for the time of their last use.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
@@ -15,6 +17,8 @@ const COST: (u8, u32, u32) = (14, 8, 1);
 const HASH: usize = 64;
 /// Keys that are hashed at once: each takes 16 MB and tens of milliseconds of a core.
 static HASHING: Semaphore = Semaphore::const_new(2);
+/// How long a key waits for its turn to be hashed; whoever shows it is then asked to come again.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whose a credential of the platform is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,9 +199,9 @@ fn prefix(key: &str) -> Option<String> {
 /// Away from the threads that others wait for, and few at a time.
 async fn is_hashed(password: String, salt: Vec<u8>, hash: Vec<u8>) -> Result<bool, Error> {
     let password = Private(password);
-    let permit = HASHING.acquire().await.map_err(|_| Error::Invalid {
-        problem: "keys are no longer checked".to_owned(),
-    })?;
+    let Ok(Ok(permit)) = tokio::time::timeout(PATIENCE, HASHING.acquire()).await else {
+        return Err(Error::Busy);
+    };
     let hashed = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let (log_n, r, p) = COST;

@@ -41,6 +41,9 @@ pub enum Error {
     /// Several who wanted the same thing got the same error.
     #[error(transparent)]
     Shared(Arc<Error>),
+    /// Too many keys were to be checked at once; later there is room.
+    #[error("too many keys are being checked at once")]
+    Busy,
     /// The transaction was begun on another kind of database.
     #[error("the transaction belongs to another database")]
     ForeignTransaction,
@@ -58,6 +61,7 @@ impl Error {
         match self {
             Self::Database(error) => error.is_transient(),
             Self::Shared(error) => error.is_transient(),
+            Self::Busy => true,
             _ => false,
         }
     }

@@ -11,4 +11,5 @@ from tenant_api_keys as k
 where k.prefix = ?1
   and k.active
   and (k."expiresAt" is null or k."expiresAt" > cast(round(unixepoch('subsec') * 1000) as integer))
+order by holder, id
 limit 20
