@@ -27,7 +27,7 @@ use feed::{Event, JobFinished, LATE, News};
 pub(super) use feed::Feed;
 
 /// Who was away for more than so many events is told to look anew instead.
-const MOST_REPLAYED: u32 = 10_000;
+const MOST_REPLAYED: u32 = 1000;
 const LAST_EVENT_ID: &str = "last-event-id";
 const RESYNC: Bytes = Bytes::from_static(
     b"event: resync\ndata: {\"reason\":\"events were missed; list what you show anew\"}\n\n",

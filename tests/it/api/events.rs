@@ -113,11 +113,11 @@ impl Listener {
 
     /// The id of the last event.
     fn last(&self) -> String {
-        let ids = self
+        let mut ids = self
             .heard
             .lines()
             .filter_map(|line| line.strip_prefix("id: "));
-        ids.last().unwrap().to_owned()
+        ids.next_back().unwrap().to_owned()
     }
 }
 
