@@ -132,15 +132,18 @@ impl Browser {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-            panic!("{script} ({words}):\n{}", self.text("body").await);
-        }
+        let ended = tokio::time::timeout(PATIENCE, wait).await;
+        assert!(
+            ended.is_ok(),
+            "{script} ({words}):\n{}",
+            self.text("body").await
+        );
     }
 
     /// Presses the first enabled button or link that says so, in an open dialog if there is one.
     pub(super) async fn press(&self, words: &str) {
         let script = "const root = document.querySelector('dialog[open]') ?? document;
-            const found = [...root.querySelectorAll('button, a')].find((each) => !each.disabled
+            const found = [...root.querySelectorAll('button, a, input[type=checkbox]')].find((each) => !each.disabled
                 && each.offsetParent !== null && (each.innerText.trim() === arguments[0] || each.ariaLabel === arguments[0]));
             found?.click();
             return Boolean(found)";

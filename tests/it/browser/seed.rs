@@ -24,11 +24,11 @@ pub(super) struct Seeded {
     pub(super) running: JobId,
 }
 
-fn job(kind: &str, queue: &str, tenant: &str, args: serde_json::Value) -> NewJob {
+fn job(kind: &str, queue: &str, tenant: &str, args: &serde_json::Value) -> NewJob {
     NewJob {
         queue: queue.into(),
         tenant_id: Some(tenant.into()),
-        ..NewJob::new(kind, Json::encode(&args).unwrap())
+        ..NewJob::new(kind, Json::encode(args).unwrap())
     }
 }
 
@@ -38,13 +38,16 @@ struct Seeder<'a> {
 }
 
 impl Seeder<'_> {
-    fn ago(&self, ago: Duration) -> Option<Timestamp> {
-        Some(self.now.minus(ago))
+    fn ago(&self, ago: Duration) -> Timestamp {
+        self.now.minus(ago)
     }
 
     async fn add(&self, job: NewJob, ago: Duration) -> JobId {
         let id = job.id;
-        self.store.enqueue(&[job], self.ago(ago)).await.unwrap();
+        self.store
+            .enqueue(&[job], Some(self.ago(ago)))
+            .await
+            .unwrap();
         id
     }
 
@@ -55,7 +58,7 @@ impl Seeder<'_> {
             worker: "web-2 31877",
             limit: 1,
             lease: Duration::from_hours(2),
-            now: self.ago(ago),
+            now: Some(self.ago(ago)),
         };
         let claimed = self.store.claim(claim).await.unwrap();
         let lease = claimed[0].lease();
@@ -75,7 +78,7 @@ impl Seeder<'_> {
             End::Dies(error) => failed(Verdict::Dead, AttemptError::new(error)),
         };
         let ended = self.ago(ago.saturating_sub(ran));
-        self.store.finish(&[finish], ended).await.unwrap();
+        self.store.finish(&[finish], Some(ended)).await.unwrap();
     }
 }
 
@@ -102,7 +105,7 @@ pub(super) async fn seed(store: &dyn Store) -> Seeded {
             "deliver_webhook",
             "webhooks",
             "globex",
-            json!({"event": "message.sent"}),
+            &json!({"event": "message.sent"}),
         )
     };
     let later = at.add(soon, MINUTE).await;
@@ -110,7 +113,7 @@ pub(super) async fn seed(store: &dyn Store) -> Seeded {
         "ingest_document",
         "documents",
         "acme",
-        json!({"documentId": 1_234_567_890_123_456_789_i64, "ratio": 1.50}),
+        &json!({"documentId": 1_234_567_890_123_456_789_i64, "ratio": 1.50}),
     );
     let running = at.add(upload, MINUTE * 2).await;
     at.attempt("documents", MINUTE, MINUTE, End::Stays).await;
@@ -119,7 +122,7 @@ pub(super) async fn seed(store: &dyn Store) -> Seeded {
             "ingest_document",
             "documents",
             "acme",
-            json!({"documentId": 7}),
+            &json!({"documentId": 7}),
         );
         at.add(waiting, Duration::from_secs(2)).await;
     }
@@ -192,7 +195,7 @@ async fn counts(at: &Seeder<'_>) {
             add(Measure::Waited(3), n / 3);
             add(Measure::Waited(5), n / 40);
         }
-        at.store.tally(&counted, ago).await.unwrap();
+        at.store.tally(&counted, Some(ago)).await.unwrap();
     }
 }
 
@@ -210,14 +213,14 @@ async fn messages(at: &Seeder<'_>) -> JobId {
             correlation_id: Some(correlation.clone()),
             ordering_key: Some(format!("conversation/{conversation}")),
             tags: vec!["whatsapp".into()],
-            ..job("process_message", "messages", tenant, args)
+            ..job("process_message", "messages", tenant, &args)
         };
         let id = at.add(message, ago).await;
         let sources = json!([{"number": 1, "name": "Shipping and returns.md", "similarity": 0.812}, {"number": 2, "name": "Orders.md", "similarity": 0.774}]);
         let result = json!({"action": "continue", "model": "llama3.1:8b", "sources": sources, "usage": {"total_tokens": 812}});
         at.attempt(
             "messages",
-            ago - Duration::from_millis(14),
+            ago.saturating_sub(Duration::from_millis(14)),
             Duration::from_millis(1840),
             End::Completes(result),
         )
@@ -228,14 +231,14 @@ async fn messages(at: &Seeder<'_>) -> JobId {
                 "deliver_message",
                 "delivery",
                 tenant,
-                json!({"tenantId": tenant, "messageId": format!("m-{n}")}),
+                &json!({"tenantId": tenant, "messageId": format!("m-{n}")}),
             )
         };
-        let ago = ago - Duration::from_millis(1870);
+        let ago = ago.saturating_sub(Duration::from_millis(1870));
         at.add(delivery, ago).await;
         at.attempt(
             "delivery",
-            ago - Duration::from_millis(9),
+            ago.saturating_sub(Duration::from_millis(9)),
             Duration::from_millis(312),
             End::Completes(json!({"providerId": format!("wamid.out.{n}")})),
         )
@@ -254,24 +257,28 @@ async fn deliveries(at: &Seeder<'_>) -> JobId {
         let delivery = NewJob {
             tags: vec!["whatsapp".into()],
             correlation_id: Some(format!("81f0-{n}")),
-            ..job("deliver_message", "delivery", "acme", args)
+            ..job("deliver_message", "delivery", "acme", &args)
         };
         dead.push(at.add(delivery, ago).await);
         at.attempt(
             "delivery",
-            ago - Duration::from_secs(1),
+            ago.saturating_sub(Duration::from_secs(1)),
             Duration::from_millis(2210),
             End::Retries("Graph API timed out after 2000 ms"),
         )
         .await;
         let id = dead[dead.len() - 1];
         at.store
-            .requeue(id, None, at.ago(ago - Duration::from_secs(30)))
+            .requeue(
+                id,
+                None,
+                Some(at.ago(ago.saturating_sub(Duration::from_secs(30)))),
+            )
             .await
             .unwrap();
         at.attempt(
             "delivery",
-            ago - Duration::from_secs(40),
+            ago.saturating_sub(Duration::from_secs(40)),
             Duration::from_millis(901),
             End::Dies(EXPIRED),
         )
@@ -282,7 +289,7 @@ async fn deliveries(at: &Seeder<'_>) -> JobId {
             "deliver_webhook",
             "webhooks",
             tenant,
-            json!({"event": "conversation.closed", "n": n}),
+            &json!({"event": "conversation.closed", "n": n}),
         );
         at.add(hook, MINUTE * 4).await;
         at.attempt(
@@ -304,7 +311,7 @@ async fn hostile(at: &Seeder<'_>) -> JobId {
             "ingest_document",
             "default",
             "acme",
-            json!({HOSTILE: HOSTILE}),
+            &json!({HOSTILE: HOSTILE}),
         )
     };
     let id = at.add(nasty, MINUTE * 30).await;
