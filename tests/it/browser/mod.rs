@@ -196,7 +196,7 @@ fn state(client: &Client, records: Records, platform: Platform) -> ApiState {
         port: 0,
         request_body_limit_bytes: 1 << 20,
         request_timeout_ms: 30_000,
-        trusted_proxies: Vec::new(),
+        ..ServerOptions::default()
     };
     let security = SecurityOptions {
         admin_key: KEY.into(),
