@@ -36,7 +36,7 @@ async function backfill(name) {
   let found;
   try { found = await post(at(name, "backfill"), { ...body, preview: true }); } catch (problem) { tell(problem.message, { kind: "bad" }); return; }
   const fresh = found.ticks.filter((tick) => !tick.before);
-  if (fresh.length === 0) { tell(found.count ? "Every tick of that range has fired already." : "It has no tick in that range."); return; }
+  if (fresh.length === 0) { tell("No tick of that range is left to fire."); return; }
   const answer = await ask({
     title: `Fire ${plural(fresh.length, "tick")}?`, verb: "Fire", rows: fresh.length, reason: true,
     text: html`<ul class="chips">${fresh.slice(0, 12).map((tick) => html`<li class="chip">${absolute(tick.fire_at)}</li>`)}${fresh.length > 12 && html`<li>and ${fresh.length - 12} more</li>`}</ul>`,

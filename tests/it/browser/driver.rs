@@ -143,7 +143,7 @@ impl Browser {
     /// Presses the first enabled button or link that says so, in an open dialog if there is one.
     pub(super) async fn press(&self, words: &str) {
         let script = "const root = document.querySelector('dialog[open]') ?? document;
-            const found = [...root.querySelectorAll('button, a')].find((each) => !each.disabled
+            const found = [...root.querySelectorAll('button, a, input[type=checkbox]')].find((each) => !each.disabled
                 && each.offsetParent !== null && (each.innerText.trim() === arguments[0] || each.ariaLabel === arguments[0]));
             found?.click();
             return Boolean(found)";

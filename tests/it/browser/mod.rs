@@ -62,7 +62,8 @@ struct House {
     seeded: Seeded,
     flow: String,
     stop: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
+    engine: tokio::sync::Mutex<JoinHandle<()>>,
+    api: JoinHandle<()>,
 }
 
 async fn on_postgres<F: Future<Output = ()> + Send + 'static>(
@@ -72,7 +73,7 @@ async fn on_postgres<F: Future<Output = ()> + Send + 'static>(
         let store = PgStore::connect(&url, &PgStoreOptions::default()).unwrap();
         let house = House::build(support::postgres(&url, &[]), Arc::new(store)).await;
         test(Arc::clone(&house)).await;
-        house.close();
+        house.close().await;
     })
     .await;
 }
@@ -88,7 +89,7 @@ async fn on_sqlite<F: Future<Output = ()> + Send + 'static>(
     let store = SqliteStore::new(sqlite.clone());
     let house = House::build(db, Arc::new(store)).await;
     test(Arc::clone(&house)).await;
-    house.close();
+    house.close().await;
 }
 
 /// Runs each of these tests on both.
@@ -147,7 +148,8 @@ impl House {
             seeded,
             flow: String::new(),
             stop,
-            tasks: vec![engine, api],
+            engine: engine.into(),
+            api,
         };
         house.flow = house.start_flow().await;
         Arc::new(house)
@@ -185,12 +187,11 @@ impl House {
         browser
     }
 
-    fn close(&self) {
+    /// Lets the engine end by itself: what it has open would keep the database from being dropped.
+    async fn close(&self) {
         self.stop.cancel();
-        for task in &self.tasks {
-            // The house is shared with the test, which is over: nothing is lost by not waiting for it.
-            task.abort();
-        }
+        self.api.abort();
+        (&mut *self.engine.lock().await).await.unwrap();
     }
 }
 
