@@ -84,7 +84,8 @@ impl Rig {
         made.unwrap().1.expose().to_owned()
     }
 
-    /// A request with this key.
+    /// A request with this key. A stream of events, which would never end, is refused for where it is to
+    /// go on from.
     pub(super) async fn as_key(
         &self,
         key: &str,
@@ -93,7 +94,12 @@ impl Rig {
         body: Option<&Value>,
     ) -> Answer {
         self.api
-            .send(request(method, path, &[("x-api-key", key)], body))
+            .send(request(
+                method,
+                path,
+                &[("x-api-key", key), ("last-event-id", "none")],
+                body,
+            ))
             .await
     }
 
