@@ -4,7 +4,7 @@ import { Link, go, usePlace } from "./lib/router.js";
 import { useSignal } from "./lib/signal.js";
 import { clock, heard, isStale, paused, refresh } from "./lib/live.js";
 import { duration } from "./lib/format.js";
-import { session, signedOut } from "./lib/session.js";
+import { session, signOut } from "./lib/session.js";
 import { theme } from "./lib/theme.js";
 import { useKeys } from "./lib/keys.js";
 import { Icon } from "./parts/icons.js";
@@ -37,7 +37,7 @@ function Rail({ counts }) {
   const who = useSignal(session);
   return html`<nav class="rail" aria-label="Pages"><${Link} to="/" class="brand"><${Logo} />jobs<//>
     <ul>${RAIL.map((item) => (item ? html`<li><${Entry} item=${item} count=${counts[item[0]]} /></li>` : html`<li class="gap" aria-hidden="true"></li>`))}</ul>
-    <div class="who">${who.name || "admin"}<br /><button onClick=${() => signedOut()}>Sign out</button></div></nav>`;
+    <div class="who">${who.name || "admin"}<br /><button onClick=${() => signOut()}>Sign out</button></div></nav>`;
 }
 
 function Bottom({ counts }) {

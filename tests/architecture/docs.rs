@@ -2,7 +2,7 @@
 
 use std::path::{Component, PathBuf};
 
-use crate::tree::{File, Violation, is_test_code};
+use crate::tree::{File, Violation, is_picture, is_test_code};
 
 /// Every relative link of a page leads to a file or folder; one whose text is the name of a test, as
 /// `` [`name`](tests/file.rs) ``, to a file with a function of that name.
@@ -18,7 +18,8 @@ pub(crate) fn check_links(page: &File, files: &[File]) -> Vec<Violation> {
             let path = resolve(&page.path, target);
             let prefix = format!("{path}/");
             let Some(file) = files.iter().find(|file| file.path == path) else {
-                if files.iter().all(|file| !file.path.starts_with(&prefix)) {
+                let is_folder = files.iter().any(|file| file.path.starts_with(&prefix));
+                if !is_folder && !is_picture(&path) {
                     found.push(violation(format!("links to {path}, which is not there")));
                 }
                 continue;

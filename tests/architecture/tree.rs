@@ -65,6 +65,12 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) {
     }
 }
 
+/// Whether it is a file of the repository that is no text.
+pub(crate) fn is_picture(path: &str) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    path.ends_with(".png") && root.join(path).is_file()
+}
+
 /// A file that may be longer than the others, and why.
 pub(crate) type LongFile = (&'static str, &'static str);
 

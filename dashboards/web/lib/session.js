@@ -1,7 +1,10 @@
-// Who is signed in. The key lives in this tab only, and goes with it.
+// Who is signed in: by a key, which lives in this tab only and goes with it, or by the cookie that a link
+// has set, which no script can read.
 import { signal } from "./signal.js";
 
 const PLACE = "jobs.key";
+/** Where a link leads that has just set the cookie. */
+const BY_LINK = "#session";
 
 /** @typedef {{ key: string, name: string }} Session */
 /** @type {ReturnType<typeof signal>} */
@@ -10,6 +13,10 @@ export const session = signal(read());
 export const expired = signal("");
 
 function read() {
+  if (location.hash === BY_LINK) {
+    history.replaceState(null, "", location.pathname + location.search);
+    sessionStorage.setItem(PLACE, JSON.stringify({ key: "", name: "" }));
+  }
   try {
     return JSON.parse(sessionStorage.getItem(PLACE) ?? "null");
   } catch {
@@ -30,10 +37,16 @@ export function signedOut(why = "") {
   session.set(null);
 }
 
-/** What a request carries. */
+/** Leaves: the server forgets the cookie, if it was one. */
+export async function signOut() {
+  if (session.get()?.key === "") await fetch("/v1/session", { method: "DELETE" }).catch(() => null);
+  signedOut();
+}
+
+/** What a request carries besides the cookie. */
 export function credentials() {
   const who = session.get();
-  if (!who) return {};
+  if (!who?.key) return {};
   const name = who.name.replace(/[^\x20-\x7e]/g, "?");
   return { "x-admin-key": who.key, ...(name ? { "x-actor": name } : {}) };
 }

@@ -11,7 +11,7 @@ const UP = { up: ["completed", "up"], down: ["dead", "down"], not_configured: ["
 /** Metrics by name, summed over their labels: what a glance needs. */
 function metrics(text) {
   const sums = new Map();
-  for (const line of text.split("\n")) {
+  for (const line of (text ?? "").split("\n")) {
     const found = /^([a-zA-Z_:][\w:]*)(\{[^}]*\})? (-?[\d.e+-]+)$/.exec(line);
     if (found && !/_bucket$/.test(found[1])) sums.set(found[1], (sums.get(found[1]) ?? 0) + Number(found[3]));
   }

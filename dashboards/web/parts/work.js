@@ -21,9 +21,10 @@ export function Work() {
 
 function Bar({ work }) {
   const { data: job } = useApi(`/v1/jobs/${part(work.id)}`, {}, { every: 1000, ask: (signal) => get(`/v1/jobs/${part(work.id)}`, {}, signal) });
-  const told = job?.result ?? job?.progress ?? {};
+  // Its progress is plain to see for everyone; its result only for who may reveal it.
+  const told = job?.progress ?? {};
   const done = number(told.changed ?? 0);
-  const seen = number(told.looked_at ?? told.seen ?? done);
+  const seen = number(told.seen ?? done);
   const over = job && OVER.includes(job.state);
   useEffect(() => {
     if (!over) return;

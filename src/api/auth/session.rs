@@ -171,7 +171,8 @@ async fn follow(
             HeaderValue::from_static("no-referrer"),
         ),
     ];
-    Ok((headers, Redirect::to("/")).into_response())
+    // The page cannot see the cookie: the fragment tells it.
+    Ok((headers, Redirect::to("/#session")).into_response())
 }
 
 /// Opens a session for the caller; the cookie.

@@ -149,8 +149,10 @@ impl Found {
     }
 
     pub(super) fn took(&mut self, name: &str, since: Instant) {
-        let seconds = since.elapsed().as_secs_f64();
-        self.figures.insert(name.to_owned(), seconds);
+        // Whole milliseconds: a longer fraction is not read again as it was written.
+        let millis = u32::try_from(since.elapsed().as_millis()).unwrap_or(u32::MAX);
+        self.figures
+            .insert(name.to_owned(), f64::from(millis) / 1000.0);
     }
 }
 

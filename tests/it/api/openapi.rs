@@ -56,5 +56,5 @@ async fn every_route_but_health_asks_for_the_key() {
             }
         }
     }
-    assert_eq!(guarded, 54, "routes that need the key");
+    assert_eq!(guarded, 57, "routes that need the key");
 }

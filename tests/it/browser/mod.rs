@@ -7,13 +7,14 @@ mod pages;
 mod pictures;
 mod seed;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use metachat_jobs::api::{self, ApiState, Quarantine, SecurityOptions, ServerOptions};
 use metachat_jobs::platform::{Platform, Prepared};
 use metachat_jobs::records::{NewQuarantined, Records};
 use metachat_jobs::telemetry;
+use metrics_exporter_prometheus::PrometheusHandle;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -207,7 +208,9 @@ fn state(client: &Client, records: Records, platform: Platform) -> ApiState {
         admin_key: KEY.into(),
         platform: platform_access(),
     };
-    let metrics = telemetry::recorder().unwrap().handle();
+    // The page about the system shows what this process counts.
+    static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| telemetry::install().unwrap());
+    let metrics = METRICS.clone();
     let quarantine = Quarantine {
         records: records.clone(),
         platform,

@@ -124,7 +124,7 @@ async fn a_link_lets_somebody_in_once(rig: Rig) {
     };
     let first = follow(token.expose()).await;
     assert_eq!(first.status, StatusCode::SEE_OTHER, "{}", first.text);
-    assert_eq!(first.header("location"), Some("/"));
+    assert_eq!(first.header("location"), Some("/#session"));
     assert_eq!(first.header("cache-control"), Some("no-store"));
     let set = first.header("set-cookie").unwrap();
     assert!(
