@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 
+use super::bulk::is_internal;
 use super::bulk::{self, Bulk};
 use super::bulk_job::{BulkJob, BulkWindow, Collector};
 use super::context::Context;
@@ -198,9 +199,11 @@ impl Catalogue {
     }
 
     /// A value of a job as anyone may see it who may see the job: what its kind redacts is hidden, and
-    /// of a sealed value all. Of a kind that nobody registered only the shape is shown.
+    /// of a sealed value all. Of a kind that nobody registered only the shape is shown; the engine's own
+    /// hold filters and counts, and nothing to hide.
     pub fn redacted(&self, kind: &str, json: &Json) -> Json {
-        redact::shown(self.get(kind).map(|info| info.redact), json)
+        let own: Option<&[&str]> = is_internal(kind).then_some(&[]);
+        redact::shown(own.or_else(|| self.get(kind).map(|info| info.redact)), json)
     }
 }
 
