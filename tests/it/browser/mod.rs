@@ -196,6 +196,9 @@ impl House {
     }
 }
 
+/// The page about the system shows what this process counts.
+static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| telemetry::install().unwrap());
+
 fn state(client: &Client, records: Records, platform: Platform) -> ApiState {
     let server = ServerOptions {
         bind: [127, 0, 0, 1].into(),
@@ -208,8 +211,6 @@ fn state(client: &Client, records: Records, platform: Platform) -> ApiState {
         admin_key: KEY.into(),
         platform: platform_access(),
     };
-    // The page about the system shows what this process counts.
-    static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| telemetry::install().unwrap());
     let metrics = METRICS.clone();
     let quarantine = Quarantine {
         records: records.clone(),
