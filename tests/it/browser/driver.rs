@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use url::Url;
 
 /// The longest wait for what a page should come to show.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 const AXE: &str = include_str!("axe.min.js");
 
 /// A page in a browser of its own. Ended when it is dropped, however the test ends.
@@ -68,6 +68,7 @@ impl Browser {
             "browserName": "chrome",
             "goog:chromeOptions": {"args": arguments},
             "goog:loggingPrefs": {"browser": "ALL"},
+            "timeouts": {"script": PATIENCE.as_millis()},
         });
         let client = ClientBuilder::new(HttpConnector::new())
             .capabilities(wanted.as_object().unwrap().clone())
@@ -109,7 +110,11 @@ impl Browser {
         let found = self.client.wait().at_most(PATIENCE);
         match found.for_element(Locator::Css(css)).await {
             Ok(element) => element,
-            Err(error) => panic!("no {css}: {error}\n{}", self.text("body").await),
+            Err(error) => panic!(
+                "no {css} at {}: {error}\n{}",
+                self.path().await,
+                self.text("body").await
+            ),
         }
     }
 

@@ -42,6 +42,8 @@ pub struct Head {
     pub due: u32,
     /// Whether counting stopped at the bound: there are at least so many.
     pub deep: bool,
+    /// When the first one that is not due yet will be, unless counting stopped before it.
+    pub later: Option<Timestamp>,
 }
 
 /// How many jobs run.
@@ -458,8 +460,8 @@ impl<'a> Round<'a> {
 
     /// Remembers whose turn it is.
     pub fn end(self) -> Ended {
-        let later = self.cells.iter().filter(|open| open.head.due == 0);
-        let next_due = later.map(|open| open.head.run_at.since(self.now)).min();
+        let later = self.cells.iter().filter_map(|open| open.head.later);
+        let next_due = later.map(|at| at.since(self.now)).min();
         let blocked = self
             .cells
             .iter()

@@ -381,6 +381,11 @@ pub(crate) async fn a_later_job_says_when_to_come(f: &Fixture) {
     let granted = claim(f, &mut allotter, 10).await;
     assert_eq!((granted.jobs.len(), granted.more), (0, false));
     assert_eq!(granted.again_in, Some(Duration::from_secs(5)));
+    // One of the same cell that is due before does not hide it.
+    let first = f.add(job_with(|_| ())).await;
+    let granted = claim(f, &mut allotter, 10).await;
+    assert_eq!(ids(&granted.jobs), [first]);
+    assert_eq!(granted.again_in, Some(Duration::from_secs(5)));
     f.advance(Duration::from_secs(5));
     assert_eq!(ids(&claim(f, &mut allotter, 10).await.jobs), [later]);
 }

@@ -123,6 +123,7 @@ mod tests {
                 run_at: Timestamp::EPOCH,
                 due: 1,
                 deep: false,
+                later: None,
             })
             .collect()
     }

@@ -61,6 +61,7 @@ impl Queue {
                     run_at: jobs[0],
                     due: u32::try_from(due.min(depth)).unwrap(),
                     deep: due >= depth,
+                    later: jobs.get(due).copied(),
                 }
             })
             .collect();
@@ -386,6 +387,11 @@ fn a_job_that_is_due_later_says_when_to_come() {
     assert!(taken.is_empty());
     assert_eq!(ended.again_in, Some(Duration::from_secs(3)));
     assert!(ended.held_by.is_empty());
+    // Nor does one that was due before it hide it.
+    queue.add(&cell("a", "work", 5), 1, NOW);
+    let (taken, ended) = queue.claim(&mut allotter, 5, 10, NOW);
+    assert_eq!(taken.len(), 1);
+    assert_eq!(ended.again_in, Some(Duration::from_secs(3)));
 }
 
 #[test]
@@ -397,6 +403,7 @@ fn what_another_took_first_is_not_counted() {
         run_at: NOW,
         due: 5,
         deep: false,
+        later: None,
     }];
     let mut round = allotter.begin(NOW, &heads, &[], &Buckets::new());
     assert_eq!(round.grants(10), [(&heads[0], 5)]);

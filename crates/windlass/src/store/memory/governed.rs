@@ -58,6 +58,7 @@ impl Data {
                     run_at: jobs.first()?.0,
                     due,
                     deep: due == depth,
+                    later: jobs.range((now, LAST)..).next().map(|(at, _)| *at),
                 })
             })
             .collect()

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::looking::Looking;
+use super::looking::{AFTER_FAILURE, Looking};
 use super::positions::MARGIN;
 use crate::model::{Cell, Head, Timestamp};
 
@@ -189,7 +189,8 @@ impl Cells {
 
     /// Takes over what it found: the first jobs of cells. `true` if one was hidden.
     pub(super) fn looked_back(&mut self, found: Option<&[Head]>, took: Duration) -> bool {
-        self.rest_until = Some(Instant::now() + (took * REST).clamp(SHORTEST_REST, LONGEST_REST));
+        let rest = (took * REST).clamp(SHORTEST_REST, LONGEST_REST);
+        self.rest_until = Some(Instant::now() + found.map_or(AFTER_FAILURE, |_| rest));
         let Some(known) = &mut self.known else {
             return false;
         };
@@ -234,6 +235,7 @@ mod tests {
             run_at: at(seconds),
             due: 1,
             deep: false,
+            later: None,
         }
     }
 
@@ -321,6 +323,7 @@ mod tests {
         cells.looks_back();
         assert!(!cells.has_to_look_again());
         assert!(!cells.looked_back(None, Duration::ZERO), "it failed");
-        assert!(cells.plan_look_back().is_some(), "and is made again");
+        let rest = cells.plan_look_back().unwrap();
+        assert!(rest > Duration::from_millis(900), "not at once again");
     }
 }

@@ -88,7 +88,7 @@ impl Shared {
         let hidden =
             self.positions
                 .looked_back(&queue, start, found.as_deref().ok(), began.elapsed());
-        if self.positions.has_to_look_again(&queue) {
+        if self.positions.has_to_look_again(&queue) || found.is_err() {
             self.look_back_soon(&queue);
         }
         if hidden {

@@ -240,9 +240,10 @@ impl Shared {
         if let Err(error) = &found {
             tracing::debug!(queue = &*queue, %error, "cannot look back for late jobs; trying again");
         }
-        let found = found.as_deref().ok();
-        let (hidden, again) = self.governed.looked_back(&queue, found, began.elapsed());
-        if again {
+        let (hidden, again) =
+            self.governed
+                .looked_back(&queue, found.as_deref().ok(), began.elapsed());
+        if again || found.is_err() {
             self.look_into_cells_soon(&queue);
         }
         if hidden {

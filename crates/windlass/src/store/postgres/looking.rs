@@ -1,5 +1,10 @@
 //! How it stands with looking back: one look at a time, and after each claim one that began later.
 
+use std::time::Duration;
+
+/// How long to rest after a look back that failed. It is made again though nobody claims meanwhile.
+pub(super) const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
 /// What is known of the next look back.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Looking {

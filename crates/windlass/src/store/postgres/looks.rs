@@ -199,7 +199,7 @@ fn cell(row: &PgRow) -> Result<Cell, Error> {
     })
 }
 
-/// A cell with its first job's time and how many were counted, which stand in the row from `at` on.
+/// A cell with its first job's time, how many are due and when the next will be: columns from `at` on.
 fn head(cell: Cell, row: &PgRow, at: usize, depth: u32) -> Result<Head, Error> {
     let due = rows::long(row, at + 1)?;
     Ok(Head {
@@ -207,5 +207,6 @@ fn head(cell: Cell, row: &PgRow, at: usize, depth: u32) -> Result<Head, Error> {
         run_at: rows::timestamp(row, at)?,
         due,
         deep: due >= depth,
+        later: rows::timestamp_or_none(row, at + 2)?,
     })
 }

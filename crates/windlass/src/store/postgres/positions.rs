@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::looking::Looking;
+use super::looking::{AFTER_FAILURE, Looking};
 use crate::model::Timestamp;
 
 /// Priorities are 0 to 9.
@@ -138,7 +138,8 @@ impl Positions {
     ) -> bool {
         let mut queues = self.lock();
         let queue = entry(&mut queues, queue);
-        queue.rest_until = Instant::now() + (took * REST).max(SHORTEST_REST);
+        let rest = (took * REST).max(SHORTEST_REST);
+        queue.rest_until = Instant::now() + found.map_or(AFTER_FAILURE, |_| rest);
         let mut hidden = false;
         for (priority, first) in found.unwrap_or_default() {
             let Some(time) = queue.times.get_mut(usize::from(*priority)) else {
@@ -226,13 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_look_back_changes_nothing_but_is_made_again() {
+    fn a_failed_look_back_changes_nothing_and_is_not_made_at_once_again() {
         let positions = Positions::default();
         let start = positions.start("q");
         positions.plan_look_back("q");
         assert!(!positions.looked_back("q", start, None, Duration::ZERO));
         assert_eq!(positions.start("q").times, BEGINNING);
         assert!(!positions.has_to_look_again("q"));
-        assert!(positions.plan_look_back("q").is_some());
+        let rest = positions.plan_look_back("q").unwrap();
+        assert!(rest > Duration::from_millis(900));
     }
 }

@@ -160,6 +160,9 @@ async fn cells(
                 run_at: Timestamp::from_micros(row.try_get("run_at")?),
                 due,
                 deep: due >= depth,
+                later: row
+                    .try_get::<Option<i64>, _>("later")?
+                    .map(Timestamp::from_micros),
             })
         })
         .collect()

@@ -1,5 +1,5 @@
 -- cells: up to ?7 cells of queue ?1 after the cell (?2 tenant, ?3 kind, ?4 key, ?5 priority), at most ?6 of one tenant:
--- each with the time of its first job and how many are due at ?8, counted up to ?9. The next cell has another
+-- each with the time of its first job, how many are due at ?8 (counted up to ?9) and when the next will be. The next cell has another
 -- priority, else another key, kind or tenant: one step of the index each, which a comparison of the four together
 -- could not make. A kind is of letters before `~`, so that stands after all of a tenant's. Caller: governed.rs.
 with recursive cell (head, tenant_before, nth_before) as (
@@ -136,6 +136,20 @@ select
             and due.run_at <= ?8
             limit ?9
         )
-    ) as due
+    ) as due,
+    (
+        select later.run_at
+        from jobs as later
+        where later.queue = ?1
+        and later.state in ('scheduled', 'available', 'retryable')
+        and later.governed = 1
+        and ifnull(later.tenant_id, '') = ifnull(jobs.tenant_id, '')
+        and later.kind = jobs.kind
+        and coalesce(later.limit_key, later.tenant_id, '') = coalesce(jobs.limit_key, jobs.tenant_id, '')
+        and later.priority = jobs.priority
+        and later.run_at > ?8
+        order by later.run_at
+        limit 1
+    ) as later
 from cell
 join jobs on jobs.rowid = cell.head;
