@@ -85,14 +85,12 @@ async fn measure(url: String, megabytes: u64) {
         let job = backup(&folder.path().join(name), &bin, &url, &recipients).await;
         let share = 100.0 * (job.as_secs_f64() / by_hand.as_secs_f64() - 1.0);
         println!(
-            "create_backup, {name}: {:.2} s ({share:+.0} %)",
-            job.as_secs_f64()
+            "create_backup, {name}: {:.2} s ({share:+.0} %); memory of this process at its peak so far: {} MB \
+             ({before} MB before the first backup)",
+            job.as_secs_f64(),
+            peak_memory()
         );
     }
-    println!(
-        "memory of this process at its peak: {} MB ({before} MB before the first backup)",
-        peak_memory()
-    );
 }
 
 fn dump(bin: &str, url: &str, to: &Path) -> Duration {

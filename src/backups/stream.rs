@@ -24,11 +24,13 @@ use super::{Error, File, Stored};
 
 /// What passes the channel at once, in bytes, and how many of it.
 const CHUNK: usize = 1024 * 1024;
-const CHUNKS: usize = 4;
+const CHUNKS: usize = 2;
 /// One request of an upload or a download, in bytes: the least that S3 takes is 5 MiB.
-const REQUEST: u64 = 8 * 1024 * 1024;
-/// How much is read at once, in bytes.
+const REQUEST: u64 = 5 * 1024 * 1024;
+/// How much is asked for at once, in bytes, and how many of it wait to be worked on: reading is ahead of it by so
+/// much, and memory grows by as much.
 const RANGE: u64 = 4 * 1024 * 1024;
+const RANGES: usize = 1;
 /// S3 takes 10 000 parts of an object.
 const REQUESTS: u64 = 9_000;
 /// How many parts are under way at once.
@@ -399,7 +401,7 @@ pub(super) async fn check(
     stored: &Stored,
     transfer: &Transfer,
 ) -> Result<(), Error> {
-    let (sender, mut receiver) = mpsc::channel::<Bytes>(CHUNKS);
+    let (sender, mut receiver) = mpsc::channel::<Bytes>(RANGES);
     let hashing = tokio::task::spawn_blocking(move || {
         let mut hash = Sha256::new();
         while let Some(bytes) = receiver.blocking_recv() {
@@ -433,7 +435,7 @@ pub(super) async fn copy(
     stored: &Stored,
     transfer: &Transfer,
 ) -> Result<(), Error> {
-    let (sender, receiver) = mpsc::channel(CHUNKS);
+    let (sender, receiver) = mpsc::channel(RANGES);
     let reading = async move {
         let mut hash = Sha256::new();
         let taken = receive(from, at, stored.size, transfer, &sender, Some(&mut hash)).await?;
@@ -485,7 +487,7 @@ pub(super) async fn download(
     transfer: &Transfer,
 ) -> Result<(), Error> {
     let identities = keys.map(Keys::identities).transpose()?;
-    let (sender, receiver) = mpsc::channel(CHUNKS);
+    let (sender, receiver) = mpsc::channel(RANGES);
     let expected = file.clone();
     let writing =
         tokio::task::spawn_blocking(move || write_down(&to, receiver, identities, &expected));

@@ -9,6 +9,7 @@ use fantoccini::elements::Element;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
@@ -18,11 +19,21 @@ use url::Url;
 const PATIENCE: Duration = Duration::from_secs(60);
 const AXE: &str = include_str!("axe.min.js");
 
-/// A page in a browser of its own. Ended when it is dropped, however the test ends.
+/// A page in a browser of its own, with a folder of its own. Ended when it is dropped, however the test ends.
 pub(super) struct Browser {
     client: Client,
     home: String,
-    _driver: Child,
+    driver: Child,
+}
+
+/// The driver alone would leave its browser behind, which nobody would ever end.
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let driver = self.driver.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(group) = driver.and_then(Pid::from_raw) {
+            kill_process_group(group, Signal::KILL).expect("the driver leads a group");
+        }
+    }
 }
 
 /// What the browser wrote to its console since it was last asked.
@@ -46,7 +57,7 @@ impl Browser {
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .kill_on_drop(true)
+            .process_group(0)
             .spawn()
             .expect("chromedriver is there: `scripts/services up` installs it");
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
@@ -79,7 +90,7 @@ impl Browser {
         Self {
             client,
             home: home.to_owned(),
-            _driver: driver,
+            driver,
         }
     }
 
