@@ -16,7 +16,7 @@ use tokio::process::{Child, Command};
 use url::Url;
 
 /// The longest wait for what a page should come to show.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const AXE: &str = include_str!("axe.min.js");
 
 /// A page in a browser of its own, with a folder of its own. Ended when it is dropped, however the test ends.
