@@ -19,8 +19,9 @@ const LONGEST: Duration = Duration::from_hours(12);
 
 /// Brings a backup back beside what is live, with its queue fenced and held.
 ///
-/// What is brought back gets its name only once it is whole: broken off at any moment, it is begun anew by the
-/// next attempt, and nobody takes half of it for the whole.
+/// What is brought back gets its name only once it is whole: broken off before that, it is begun anew by the
+/// next attempt, and nobody takes half of it for the whole. Broken off after that and before its success is on
+/// record, its next attempt finds the name taken, writes over nothing and says so.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RestoreBackup(pub Restore);
