@@ -77,7 +77,11 @@ impl Sqlite {
                 .max_lifetime(None)
         };
         // KiB. The writer's pages are written again and again; those who read look up a few.
-        let writer = connect.clone().pragma("cache_size", "-28672");
+        // What a statement might have to undo, a few pages, is kept in memory, not in a file of its own.
+        let writer = connect
+            .clone()
+            .pragma("cache_size", "-28672")
+            .pragma("temp_store", "memory");
         let readers = connect
             .pragma("query_only", "on")
             .pragma("cache_size", "-2048");

@@ -9,7 +9,7 @@ with recursive cell (head, tenant_before, nth_before) as (
                 select next.rowid
                 from jobs as next
                 where next.queue = ?1
-                and next.state in ('scheduled', 'available', 'retryable')
+                and (next.state = 'available' or next.state = 'scheduled' or next.state = 'retryable')
                 and next.governed = 1
                 and ifnull(next.tenant_id, '') = ?2
                 and next.kind = ?3
@@ -22,7 +22,7 @@ with recursive cell (head, tenant_before, nth_before) as (
                 select next.rowid
                 from jobs as next
                 where next.queue = ?1
-                and next.state in ('scheduled', 'available', 'retryable')
+                and (next.state = 'available' or next.state = 'scheduled' or next.state = 'retryable')
                 and next.governed = 1
                 and ifnull(next.tenant_id, '') = ?2
                 and next.kind = ?3
@@ -34,7 +34,7 @@ with recursive cell (head, tenant_before, nth_before) as (
                 select next.rowid
                 from jobs as next
                 where next.queue = ?1
-                and next.state in ('scheduled', 'available', 'retryable')
+                and (next.state = 'available' or next.state = 'scheduled' or next.state = 'retryable')
                 and next.governed = 1
                 and ifnull(next.tenant_id, '') = ?2
                 and next.kind > ?3
@@ -45,7 +45,7 @@ with recursive cell (head, tenant_before, nth_before) as (
                 select next.rowid
                 from jobs as next
                 where next.queue = ?1
-                and next.state in ('scheduled', 'available', 'retryable')
+                and (next.state = 'available' or next.state = 'scheduled' or next.state = 'retryable')
                 and next.governed = 1
                 and ifnull(next.tenant_id, '') > ?2
                 order by
@@ -63,7 +63,7 @@ with recursive cell (head, tenant_before, nth_before) as (
                 select next.rowid
                 from jobs as next
                 where next.queue = ?1
-                and next.state in ('scheduled', 'available', 'retryable')
+                and (next.state = 'available' or next.state = 'scheduled' or next.state = 'retryable')
                 and next.governed = 1
                 and ifnull(next.tenant_id, '') = ifnull(jobs.tenant_id, '')
                 and next.kind = iif(ifnull(jobs.tenant_id, '') is cell.tenant_before and cell.nth_before + 1 >= ?6, '~', jobs.kind)
@@ -76,7 +76,7 @@ with recursive cell (head, tenant_before, nth_before) as (
                 select next.rowid
                 from jobs as next
                 where next.queue = ?1
-                and next.state in ('scheduled', 'available', 'retryable')
+                and (next.state = 'available' or next.state = 'scheduled' or next.state = 'retryable')
                 and next.governed = 1
                 and ifnull(next.tenant_id, '') = ifnull(jobs.tenant_id, '')
                 and next.kind = iif(ifnull(jobs.tenant_id, '') is cell.tenant_before and cell.nth_before + 1 >= ?6, '~', jobs.kind)
@@ -88,7 +88,7 @@ with recursive cell (head, tenant_before, nth_before) as (
                 select next.rowid
                 from jobs as next
                 where next.queue = ?1
-                and next.state in ('scheduled', 'available', 'retryable')
+                and (next.state = 'available' or next.state = 'scheduled' or next.state = 'retryable')
                 and next.governed = 1
                 and ifnull(next.tenant_id, '') = ifnull(jobs.tenant_id, '')
                 and next.kind > iif(ifnull(jobs.tenant_id, '') is cell.tenant_before and cell.nth_before + 1 >= ?6, '~', jobs.kind)
@@ -99,7 +99,7 @@ with recursive cell (head, tenant_before, nth_before) as (
                 select next.rowid
                 from jobs as next
                 where next.queue = ?1
-                and next.state in ('scheduled', 'available', 'retryable')
+                and (next.state = 'available' or next.state = 'scheduled' or next.state = 'retryable')
                 and next.governed = 1
                 and ifnull(next.tenant_id, '') > ifnull(jobs.tenant_id, '')
                 order by
@@ -127,7 +127,7 @@ select
             select 1
             from jobs as due
             where due.queue = ?1
-            and due.state in ('scheduled', 'available', 'retryable')
+            and (due.state = 'available' or due.state = 'scheduled' or due.state = 'retryable')
             and due.governed = 1
             and ifnull(due.tenant_id, '') = ifnull(jobs.tenant_id, '')
             and due.kind = jobs.kind
@@ -141,7 +141,7 @@ select
         select later.run_at
         from jobs as later
         where later.queue = ?1
-        and later.state in ('scheduled', 'available', 'retryable')
+        and (later.state = 'available' or later.state = 'scheduled' or later.state = 'retryable')
         and later.governed = 1
         and ifnull(later.tenant_id, '') = ifnull(jobs.tenant_id, '')
         and later.kind = jobs.kind

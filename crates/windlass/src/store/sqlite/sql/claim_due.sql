@@ -11,10 +11,10 @@ from (
     select *
     from jobs
     where queue = ?1
-    and state in ('scheduled', 'available', 'retryable')
+    and (state = 'available' or state = 'scheduled' or state = 'retryable')
     and governed = 0
     and priority in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9) -- one range of the index each
     and run_at <= ?2
     order by priority, run_at, id
-    limit ?3
+    limit 0 + ?3 -- of a bare parameter SQLite asks the value, and compiles the statement again for each
 );

@@ -13,7 +13,7 @@ where rowid in (
     select rowid
     from jobs
     where queue = ?1
-    and state in ('scheduled', 'available', 'retryable')
+    and (state = 'available' or state = 'scheduled' or state = 'retryable')
     and governed = 1
     and ifnull(tenant_id, '') = ?3
     and kind = ?4
@@ -21,5 +21,5 @@ where rowid in (
     and priority = ?6
     and run_at <= ?2
     order by run_at, id
-    limit ?7
+    limit 0 + ?7
 );

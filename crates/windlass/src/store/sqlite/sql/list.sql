@@ -44,12 +44,12 @@ where ?10 = 'unfinished'
 and id in (
     select id
     from jobs
-    where state in ('scheduled', 'available', 'retryable')
+    where (state = 'available' or state = 'scheduled' or state = 'retryable')
     and governed = 0
     union all
     select id
     from jobs
-    where state in ('scheduled', 'available', 'retryable')
+    where (state = 'available' or state = 'scheduled' or state = 'retryable')
     and governed = 1
     union all
     select id

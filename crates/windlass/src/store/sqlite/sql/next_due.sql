@@ -3,7 +3,7 @@ select min((
     select min(run_at)
     from jobs
     where queue = ?1
-    and state in ('scheduled', 'available', 'retryable')
+    and (state = 'available' or state = 'scheduled' or state = 'retryable')
     and governed = 0
     and jobs.priority = priorities.value
 ))

@@ -3,7 +3,7 @@ with due as (
     select run_at
     from jobs
     where queue = ?1
-    and state in ('scheduled', 'available', 'retryable')
+    and (state = 'available' or state = 'scheduled' or state = 'retryable')
     and governed = 0
     and priority in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
     and run_at <= ?2
@@ -14,7 +14,7 @@ later as (
     select state
     from jobs
     where queue = ?1
-    and state in ('scheduled', 'available', 'retryable')
+    and (state = 'available' or state = 'scheduled' or state = 'retryable')
     and governed = 0
     and priority in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
     and run_at > ?2
@@ -27,7 +27,7 @@ governed as (
         iif(run_at <= ?2, 'available', state) as state
     from jobs
     where queue = ?1
-    and state in ('scheduled', 'available', 'retryable')
+    and (state = 'available' or state = 'scheduled' or state = 'retryable')
     and governed = 1
     limit ?3
 ),
@@ -53,7 +53,7 @@ oldest as (
         select min(jobs.run_at)
         from jobs
         where jobs.queue = ?1
-        and jobs.state in ('scheduled', 'available', 'retryable')
+        and (jobs.state = 'available' or jobs.state = 'scheduled' or jobs.state = 'retryable')
         and jobs.governed = 0
         and jobs.priority = priorities.value
         and jobs.run_at <= ?2

@@ -2,13 +2,13 @@
 with recursive claimable (queue) as (
     select min(queue)
     from jobs
-    where state in ('scheduled', 'available', 'retryable')
+    where (state = 'available' or state = 'scheduled' or state = 'retryable')
     and governed = 0
     union all
     select (
         select min(jobs.queue)
         from jobs
-        where jobs.state in ('scheduled', 'available', 'retryable')
+        where (jobs.state = 'available' or jobs.state = 'scheduled' or jobs.state = 'retryable')
         and jobs.governed = 0
         and jobs.queue > claimable.queue
     )
@@ -19,13 +19,13 @@ with recursive claimable (queue) as (
 governed (queue) as (
     select min(queue)
     from jobs
-    where state in ('scheduled', 'available', 'retryable')
+    where (state = 'available' or state = 'scheduled' or state = 'retryable')
     and governed = 1
     union all
     select (
         select min(jobs.queue)
         from jobs
-        where jobs.state in ('scheduled', 'available', 'retryable')
+        where (jobs.state = 'available' or jobs.state = 'scheduled' or jobs.state = 'retryable')
         and jobs.governed = 1
         and jobs.queue > governed.queue
     )

@@ -5,7 +5,7 @@ where rowid in (
     select rowid
     from jobs
     where queue = ?1
-    and state in ('scheduled', 'available', 'retryable')
+    and (state = 'available' or state = 'scheduled' or state = 'retryable')
     and governed = 1
     limit ?2
 );
