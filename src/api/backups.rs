@@ -2,7 +2,7 @@
 //! what is known of each from having tried it.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use windlass::Timestamp;
 
-use super::query::Params;
+use super::query::{Named, Params};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 use crate::backups::{Backup, BackupId, Backups, Error, Standing};
@@ -162,7 +162,7 @@ async fn list(
 )]
 async fn show(
     State(shelf): State<Shelf>,
-    Path((target, id)): Path<(String, String)>,
+    Named((target, id)): Named<(String, String)>,
 ) -> Result<Json<DetailView>, Problem> {
     let backups = &shelf.backups;
     let id: BackupId = id.parse().map_err(|error: crate::backups::InvalidId| {

@@ -23,13 +23,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         if !says_json(&request) {
             return Err(Problem::not_json());
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|error| {
-            match error.into_response().status() {
+        let Raw(bytes) = Raw::from_request(request, state).await?;
+        decode(&bytes).map(Self)
+    }
+}
+
+/// A body as it came, such as one that is signed.
+#[derive(Debug)]
+pub(super) struct Raw(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = Bytes::from_request(request, state).await;
+        bytes
+            .map(Self)
+            .map_err(|error| match error.into_response().status() {
                 StatusCode::PAYLOAD_TOO_LARGE => Problem::body_too_large(),
                 _ => Problem::unreadable_body(),
-            }
-        })?;
-        decode(&bytes).map(Self)
+            })
     }
 }
 

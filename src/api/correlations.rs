@@ -1,12 +1,12 @@
 //! `GET /v1/correlations/{id}`: everything that one request or message set off.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::query::{Own, of_tenant};
+use super::query::{Named, Own, of_tenant};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 use crate::operations::correlations::{Correlation, follow};
@@ -38,7 +38,7 @@ of_tenant!(Query);
 )]
 async fn show(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     Own(query): Own<Query>,
 ) -> Result<Json<Correlation>, Problem> {
     let platform = state.quarantine().map_err(|_| Problem::no_such_route())?;

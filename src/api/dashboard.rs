@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 use axum::Router;
-use axum::extract::{Path, Request};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use tower_http::compression::CompressionLayer;
 
 use super::Problem;
+use super::query::Named;
 
 #[derive(RustEmbed)]
 #[folder = "dashboards/web"]
@@ -100,7 +101,7 @@ async fn index() -> Response {
     ([(header::CACHE_CONTROL, "no-cache")], Html(page)).into_response()
 }
 
-async fn asset(Path((_, path)): Path<(String, String)>) -> Response {
+async fn asset(Named((_, path)): Named<(String, String)>) -> Response {
     let known = content_type(&path).zip(Files::get(&path));
     let Some((content_type, file)) = known else {
         return Problem::no_such_route().into_response();

@@ -2,7 +2,7 @@
 //! endpoints were told, and telling them again.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use windlass::{JobId, Timestamp};
 
 use super::actor::Actor;
-use super::query::{Own, Scope, UuidOfPath, of_tenant};
+use super::query::{Named, Own, Scope, UuidOfPath, of_tenant};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 use crate::operations::webhooks::replay;
@@ -101,7 +101,7 @@ struct Replayed {
 )]
 async fn list(
     State(deliveries): State<Deliveries>,
-    Path(webhook): Path<String>,
+    Named(webhook): Named<String>,
     Own(query): Own<Query>,
 ) -> Result<Json<DeliveryPage>, Problem> {
     let limit = query.limit.unwrap_or(DEFAULT_PAGE);

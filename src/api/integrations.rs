@@ -4,8 +4,7 @@
 //! sends a webhook again for as long as it is not told `200`.
 
 use axum::Extension;
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -14,8 +13,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use windlass::{Client, NewJob};
 
+use super::body::Raw;
 use super::observe::RequestContext;
-use super::query::Params;
+use super::query::{Named, Params};
 use super::schema::Limited;
 use super::{ApiState, Problem};
 use crate::ingress::{Inbound, meta};
@@ -78,7 +78,7 @@ struct Verification {
 )]
 async fn verify(
     State(webhooks): State<Webhooks>,
-    Path((channel, tenant)): Path<(String, String)>,
+    Named((channel, tenant)): Named<(String, String)>,
     Params(asked): Params<Verification>,
 ) -> Result<String, Problem> {
     let (channel, credentials) = webhooks.channel(&channel, &tenant).await?;
@@ -114,6 +114,7 @@ async fn verify(
     responses(
         (status = 200, description = "`EVENT_RECEIVED`", body = String, content_type = "text/plain"),
         (status = 400, description = "The body is no webhook", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The signature is missing or wrong", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such channel, or it is disabled", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database cannot be reached; Meta tries again", body = Problem, content_type = "application/problem+json"),
@@ -122,10 +123,10 @@ async fn verify(
 )]
 async fn receive(
     State(webhooks): State<Webhooks>,
-    Path((channel, tenant)): Path<(String, String)>,
+    Named((channel, tenant)): Named<(String, String)>,
     Extension(context): Extension<RequestContext>,
     headers: HeaderMap,
-    body: Bytes,
+    Raw(body): Raw,
 ) -> Result<(StatusCode, &'static str), Problem> {
     let (channel, credentials) = webhooks.channel(&channel, &tenant).await?;
     // Meta signs with the app's secret and nothing else: a verify token is no substitute.

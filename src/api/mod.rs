@@ -258,6 +258,14 @@ impl ApiState {
         self
     }
 
+    /// Takes a credential that was good for good so long, rather than for ten seconds: revoked, it opens for
+    /// that long still. Streams of events end within three times that.
+    #[must_use]
+    pub fn with_credentials_good_for(mut self, time: Duration) -> Self {
+        self.credentials.set_good_for(time);
+        self
+    }
+
     /// Says no when asked for readiness, and ends streams of events, from the moment that this fires.
     #[must_use]
     pub fn until(mut self, stop: CancellationToken, server: &ServerOptions) -> Self {

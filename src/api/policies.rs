@@ -1,7 +1,7 @@
 //! `/v1/queues/{queue}/policy`: limits and fairness of a queue.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use serde::Serialize;
@@ -14,6 +14,7 @@ use windlass::model::QueuePolicy;
 
 use super::actor::Actor;
 use super::body::Body;
+use super::query::Named;
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 
@@ -78,7 +79,7 @@ impl IntoResponse for PolicyView {
 )]
 async fn show(
     State(state): State<ApiState>,
-    Path(queue): Path<String>,
+    Named(queue): Named<String>,
 ) -> Result<PolicyView, Problem> {
     let stored = state.client.policy(&queue).await?;
     stored.map(PolicyView::from).ok_or_else(Problem::no_policy)
@@ -106,7 +107,7 @@ async fn show(
 )]
 async fn set(
     State(state): State<ApiState>,
-    Path(queue): Path<String>,
+    Named(queue): Named<String>,
     actor: Actor,
     headers: HeaderMap,
     Body(policy): Body<QueuePolicy>,
@@ -141,7 +142,7 @@ async fn set(
 )]
 async fn clear(
     State(state): State<ApiState>,
-    Path(queue): Path<String>,
+    Named(queue): Named<String>,
     actor: Actor,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {

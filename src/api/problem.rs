@@ -69,6 +69,11 @@ impl Problem {
         }
     }
 
+    /// Whether the request may have been right.
+    pub(super) fn is_ours(&self) -> bool {
+        self.status.is_server_error()
+    }
+
     fn on(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self

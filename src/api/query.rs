@@ -1,5 +1,7 @@
 //! Parameters of the path and the query, and what is wrong with them.
 
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use serde::Deserialize;
@@ -10,6 +12,29 @@ use windlass::{JobId, Timestamp};
 use super::Problem;
 use super::auth::Caller;
 use super::body::{field, remedy};
+
+/// What the path names, as `T`: a text, or one for each place.
+#[derive(Debug)]
+pub(super) struct Named<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<T>::from_request_parts(parts, state).await;
+        let Path(named) = path.map_err(|error| unreadable(&error))?;
+        Ok(Self(named))
+    }
+}
+
+fn unreadable(rejection: &PathRejection) -> Problem {
+    if let PathRejection::FailedToDeserializePathParams(error) = rejection
+        && let ErrorKind::InvalidUtf8InPathParam { key } = error.kind()
+    {
+        return Problem::invalid_parameter(key, "is not UTF-8; escape its bytes with %");
+    }
+    Problem::invalid_parameter("path", "is not as /openapi.json describes it")
+}
 
 /// The query as `T`.
 #[derive(Debug)]
@@ -78,9 +103,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::invalid_parameter("id", "is not text"))?;
+        let Named(text) = Named::<String>::from_request_parts(parts, state).await?;
         text.parse()
             .map(Self)
             .map_err(|error: windlass::model::InvalidId| {

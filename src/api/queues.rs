@@ -1,7 +1,7 @@
 //! `GET /v1/queues`: how each queue stands; and its slots.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,6 +13,7 @@ use windlass::model::QueueStats;
 use super::actor::Actor;
 use super::body::Body;
 use super::policies::PolicyView;
+use super::query::Named;
 use super::schema::{Guarded, WithBody};
 use super::{ApiState, Problem};
 
@@ -99,7 +100,7 @@ struct QueueSlots {
 )]
 async fn set_slots(
     State(state): State<ApiState>,
-    Path(queue): Path<String>,
+    Named(queue): Named<String>,
     actor: Actor,
     Body(slots): Body<QueueSlots>,
 ) -> Result<Json<QueueSlots>, Problem> {
@@ -119,7 +120,7 @@ async fn set_slots(
 )]
 async fn reset_slots(
     State(state): State<ApiState>,
-    Path(queue): Path<String>,
+    Named(queue): Named<String>,
     actor: Actor,
 ) -> Result<StatusCode, Problem> {
     actor.operator(&state, None).reset_slots(&queue).await?;

@@ -1,7 +1,7 @@
 //! `/v1/schedules`: what is done by the clock, and what operators do with it.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use windlass::{JobId, Timestamp};
 
 use super::actor::Actor;
 use super::body::Body;
-use super::query::{Params, TickPage};
+use super::query::{Named, Params, TickPage};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 
@@ -240,7 +240,7 @@ async fn list(State(state): State<ApiState>) -> Result<Json<ScheduleList>, Probl
 )]
 async fn show(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
 ) -> Result<Json<ScheduleView>, Problem> {
     Ok(Json(standing(&state, &name).await?))
 }
@@ -260,7 +260,7 @@ async fn show(
 )]
 async fn ticks(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     Params(page): Params<TickPage>,
 ) -> Result<Json<TickList>, Problem> {
     let limit = page.limit.unwrap_or(LAST);
@@ -322,7 +322,7 @@ async fn preview(
 )]
 async fn pause(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     actor: Actor,
     Body(request): Body<PauseRequest>,
 ) -> Result<Json<ScheduleView>, Problem> {
@@ -350,7 +350,7 @@ async fn pause(
 )]
 async fn resume(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     actor: Actor,
     Body(request): Body<Reason>,
 ) -> Result<Json<ScheduleView>, Problem> {
@@ -378,7 +378,7 @@ async fn resume(
 )]
 async fn run(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     actor: Actor,
     Body(request): Body<Reason>,
 ) -> Result<Response, Problem> {
@@ -417,7 +417,7 @@ async fn run(
 )]
 async fn backfill(
     State(state): State<ApiState>,
-    Path(name): Path<String>,
+    Named(name): Named<String>,
     actor: Actor,
     Body(request): Body<BackfillRequest>,
 ) -> Result<Json<BackfillReport>, Problem> {

@@ -1,7 +1,7 @@
 //! `GET /v1/workers`: the processes that run jobs; and draining one.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,7 +11,7 @@ use windlass::Timestamp;
 use windlass::model::WorkerRecord;
 
 use super::actor::Actor;
-use super::query::Params;
+use super::query::{Named, Params};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 
@@ -91,7 +91,7 @@ struct Why {
 )]
 async fn drain(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     Params(why): Params<Why>,
     actor: Actor,
 ) -> Result<StatusCode, Problem> {
@@ -115,7 +115,7 @@ async fn drain(
 )]
 async fn undrain(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     Params(why): Params<Why>,
     actor: Actor,
 ) -> Result<StatusCode, Problem> {

@@ -10,7 +10,7 @@ use windlass::{Client, Timestamp};
 
 use super::printer::table;
 use super::{Exit, Failure, Printer, actor};
-use crate::records::{AccessKey, NewAccessKey, Records, Role};
+use crate::records::{self, AccessKey, NewAccessKey, Records, Role};
 
 /// The longest name.
 const LONGEST: usize = 100;
@@ -116,7 +116,8 @@ async fn create(
                        key the role operator";
         return Err(Failure::usage(message));
     }
-    let Some((id, secret)) = records.create_access_key(new).await? else {
+    let mut tx = records.begin().await?;
+    let Some((id, secret)) = records.create_access_key(&mut tx, new).await? else {
         let message = format!("there is a key {} already; revoke it first", new.name);
         return Err(Failure::new(Exit::Failed, message));
     };
@@ -124,7 +125,8 @@ async fn create(
         tenant_id: new.tenant.map(str::to_owned),
         ..Audit::new(new.by, "key.create", format!("key/{}", new.name))
     };
-    client.store().record_audit(&audit, None).await?;
+    client.store().record_audit_in(&mut tx, &audit).await?;
+    tx.commit().await.map_err(records::Error::from)?;
     let made = Made {
         id,
         key: secret.expose().to_owned(),
@@ -171,7 +173,8 @@ async fn revoke(
     reason: Option<String>,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
-    let Some(id) = records.revoke_access_key(key).await? else {
+    let mut tx = records.begin().await?;
+    let Some(id) = records.revoke_access_key(&mut tx, key).await? else {
         let message = format!("no key {key}, or it was revoked before: `jobctl keys list`");
         return Err(Failure::new(Exit::NotFound, message));
     };
@@ -179,7 +182,8 @@ async fn revoke(
         reason,
         ..Audit::new(actor::name(), "key.revoke", format!("key/{key}"))
     };
-    client.store().record_audit(&audit, None).await?;
+    client.store().record_audit_in(&mut tx, &audit).await?;
+    tx.commit().await.map_err(records::Error::from)?;
     printer.data(&Revoked { id }, |revoked| {
         format!("{} is revoked\n", revoked.id)
     })?;
@@ -189,7 +193,7 @@ async fn revoke(
 
 fn role(text: &str) -> Result<Role, String> {
     text.parse()
-        .map_err(|e: crate::records::UnknownRole| e.to_string())
+        .map_err(|e: records::UnknownRole| e.to_string())
 }
 
 impl From<AccessKey> for Line {

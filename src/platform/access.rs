@@ -15,6 +15,8 @@ const PREFIX: usize = 10;
 /// What the platform hashes with: N = 2^14, r = 8, p = 1, 64 bytes.
 const COST: (u8, u32, u32) = (14, 8, 1);
 const HASH: usize = 64;
+/// Bytes of the platform's salts.
+const SALT: usize = 16;
 /// Keys that are hashed at once: each takes 16 MB and tens of milliseconds of a core.
 static HASHING: Semaphore = Semaphore::const_new(2);
 /// How long a key waits for its turn to be hashed; whoever shows it is then asked to come again.
@@ -79,27 +81,27 @@ impl Platform {
             return Ok(None);
         };
         // Several keys may begin alike, so each is tried.
-        for row in self.repository.api_keys(&prefix).await? {
-            let (Ok(salt), Ok(hash)) = (hex::decode(&row.salt), hex::decode(&row.hash)) else {
-                continue;
-            };
-            if !is_hashed(shown.to_owned(), salt, hash).await? {
-                continue;
-            }
-            let holder = match &*row.holder {
-                "admin" => Holder::Admin {
-                    key: row.id,
-                    is_super: row.role.as_deref() == Some("SUPER"),
-                },
-                _ => Holder::Tenant {
-                    key: row.id,
-                    tenant: row.owner,
-                },
-            };
-            self.touch(&holder).await;
-            return Ok(Some(holder));
-        }
-        Ok(None)
+        let rows = self.repository.api_keys(&prefix).await?;
+        let stored = |row: &ApiKeyRow| Stored::read(&row.salt, &row.hash);
+        let keys = rows
+            .into_iter()
+            .filter_map(|row| Some((stored(&row)?, row)));
+        let check = |stored| is_hashed(shown.to_owned(), stored);
+        let Some(row) = opened(keys, check).await? else {
+            return Ok(None);
+        };
+        let holder = match &*row.holder {
+            "admin" => Holder::Admin {
+                key: row.id,
+                is_super: row.role.as_deref() == Some("SUPER"),
+            },
+            _ => Holder::Tenant {
+                key: row.id,
+                tenant: row.owner,
+            },
+        };
+        self.touch(&holder).await;
+        Ok(Some(holder))
     }
 
     /// Whose `adm_<id>.<secret>` this is; none if nobody's, or it is not active.
@@ -110,18 +112,16 @@ impl Platform {
         let Some((id, secret)) = parts else {
             return Ok(None);
         };
-        let Some(row) = self.repository.admin_key(id).await? else {
+        let row = self.repository.admin_key(id).await?;
+        let stored = |row: &AdminKeyRow| {
+            let (salt, hash) = row.hashed_secret.split_once(':')?;
+            Stored::read(salt, hash)
+        };
+        let key = row.and_then(|row| Some((stored(&row)?, row)));
+        let check = |stored| is_hashed(format!("{secret}{pepper}"), stored);
+        let Some(row) = opened(key, check).await? else {
             return Ok(None);
         };
-        let Some((salt, hash)) = row.hashed_secret.split_once(':') else {
-            return Ok(None);
-        };
-        let (Ok(salt), Ok(hash)) = (hex::decode(salt), hex::decode(hash)) else {
-            return Ok(None);
-        };
-        if !is_hashed(format!("{secret}{pepper}"), salt, hash).await? {
-            return Ok(None);
-        }
         let holder = Holder::AdminKey {
             scopes: row.scopes(),
             key: row.id,
@@ -196,8 +196,52 @@ fn prefix(key: &str) -> Option<String> {
     (letters.len() == PREFIX).then(|| letters.to_ascii_lowercase())
 }
 
+/// A key as it is stored.
+#[derive(Debug)]
+struct Stored {
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl Stored {
+    /// From hexadecimal digits; none if they are no such.
+    fn read(salt: &str, hash: &str) -> Option<Self> {
+        let (salt, hash) = (hex::decode(salt).ok()?, hex::decode(hash).ok()?);
+        Some(Self { salt, hash })
+    }
+
+    /// What takes as long to check as anybody's, and nobody's key opens.
+    fn nobodys() -> Self {
+        Self {
+            salt: vec![0; SALT],
+            hash: vec![0; HASH],
+        }
+    }
+}
+
+/// Which of these keys was shown. Where there is none to check, one that is nobody's is checked: how long a
+/// refusal takes tells nobody whether there is such a key.
+async fn opened<K, F>(
+    keys: impl IntoIterator<Item = (Stored, K)>,
+    check: impl Fn(Stored) -> F,
+) -> Result<Option<K>, Error>
+where
+    F: Future<Output = Result<bool, Error>>,
+{
+    let mut keys = keys.into_iter().peekable();
+    if keys.peek().is_none() {
+        check(Stored::nobodys()).await?;
+    }
+    for (stored, key) in keys {
+        if check(stored).await? {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
+}
+
 /// Away from the threads that others wait for, and few at a time.
-async fn is_hashed(password: String, salt: Vec<u8>, hash: Vec<u8>) -> Result<bool, Error> {
+async fn is_hashed(password: String, Stored { salt, hash }: Stored) -> Result<bool, Error> {
     let password = Private(password);
     let Ok(Ok(permit)) = tokio::time::timeout(PATIENCE, HASHING.acquire()).await else {
         return Err(Error::Busy);
@@ -232,9 +276,46 @@ mod tests {
     async fn a_key_is_hashed_as_the_platform_does() {
         let salt = hex::decode("000102030405060708090a0b0c0d0e0f").unwrap();
         let hash = hex::decode(HASH_OF_NODE).unwrap();
-        let check = |key: &str| is_hashed(key.to_owned(), salt.clone(), hash.clone());
+        let check = |key: &str| {
+            let (salt, hash) = (salt.clone(), hash.clone());
+            is_hashed(key.to_owned(), Stored { salt, hash })
+        };
         assert!(check("ten_secret").await.unwrap());
         assert!(!check("ten_secret2").await.unwrap());
+    }
+
+    /// How many keys were checked, and which was found.
+    async fn checks(keys: &[(&str, &str)], good: &str) -> (usize, Option<usize>) {
+        let stored = |(salt, hash): &(&str, &str)| Stored::read(salt, hash);
+        let keys = keys.iter().enumerate();
+        let keys = keys.filter_map(|(at, key)| Some((stored(key)?, at)));
+        let count = std::cell::Cell::new(0);
+        let check = |stored: Stored| {
+            count.set(count.get() + 1);
+            let opens = hex::encode(stored.hash) == good;
+            async move { Ok(opens) }
+        };
+        let found = opened(keys, check).await.unwrap();
+        (count.get(), found)
+    }
+
+    #[tokio::test]
+    async fn a_refusal_takes_one_check_whether_there_is_such_a_key_or_not() {
+        let (key, another) = (("00", "aa"), ("01", "bb"));
+        assert_eq!(checks(&[key], "cc").await, (1, None));
+        assert_eq!(checks(&[], "cc").await, (1, None), "an unknown one");
+        let malformed = [("xx", "aa")];
+        assert_eq!(checks(&malformed, "aa").await, (1, None), "no hash");
+        assert_eq!(checks(&[key], "aa").await, (1, Some(0)));
+        assert_eq!(checks(&[key, another], "bb").await, (2, Some(1)));
+    }
+
+    #[tokio::test]
+    async fn nobodys_key_is_checked_at_full_cost_and_opened_by_nobody() {
+        assert_eq!(Stored::nobodys().hash.len(), HASH);
+        for key in ["", "ten_secret", "adm_x.secret"] {
+            assert!(!is_hashed(key.to_owned(), Stored::nobodys()).await.unwrap());
+        }
     }
 
     const HASH_OF_NODE: &str = "091664a5bf43bde703f3a7130a5b744bf57709926e36974b1d3d7b8f9c69cd638997f01181d598ae4d1873d68393195bbb81f95588baee21e00870b626349ed7";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use windlass::Timestamp;
-use windlass::db::Db;
+use windlass::db::{Db, Tx};
 
 use super::{Digest, Error, Records, Role, Secret, postgres, sqlite};
 
@@ -86,18 +86,19 @@ impl AccessKey {
 }
 
 impl Records {
-    /// Makes a key, and shows it: nobody can ever again. None if its name is taken.
+    /// Makes a key once `tx` commits, and shows it: nobody can ever again. None if its name is taken.
     pub async fn create_access_key(
         &self,
+        tx: &mut Tx,
         new: &NewAccessKey<'_>,
     ) -> Result<Option<(Uuid, Secret)>, Error> {
         let (id, secret) = (Uuid::now_v7(), Secret::random(AccessKey::PREFIX));
         let digest = secret.digest();
         let made = match &self.db {
-            Db::Postgres(db) => {
-                postgres::access_keys::insert(db, id, digest.as_bytes(), new).await?
+            Db::Postgres(_) => {
+                postgres::access_keys::insert(tx, id, digest.as_bytes(), new).await?
             }
-            Db::Sqlite(db) => sqlite::access_keys::insert(db, id, digest.as_bytes(), new).await?,
+            Db::Sqlite(_) => sqlite::access_keys::insert(tx, id, digest.as_bytes(), new).await?,
             _ => return Err(Error::UnknownDialect),
         };
         Ok(made.then_some((id, secret)))
@@ -141,26 +142,24 @@ impl Records {
         }
     }
 
-    /// Ends a key, by its id or name, and the sessions that it opened. Its id; none if there is no such
-    /// key, or it was revoked before.
-    pub async fn revoke_access_key(&self, key: &str) -> Result<Option<Uuid>, Error> {
+    /// Ends a key once `tx` commits, by its id or name, and the sessions that it opened. Its id; none if
+    /// there is no such key, or it was revoked before.
+    pub async fn revoke_access_key(&self, tx: &mut Tx, key: &str) -> Result<Option<Uuid>, Error> {
         let id = key.parse().ok();
-        let mut tx = self.db.begin().await?;
         let revoked = match &self.db {
-            Db::Postgres(_) => postgres::access_keys::revoke(&mut tx, id, key).await?,
-            Db::Sqlite(_) => sqlite::access_keys::revoke(&mut tx, id, key).await?,
+            Db::Postgres(_) => postgres::access_keys::revoke(tx, id, key).await?,
+            Db::Sqlite(_) => sqlite::access_keys::revoke(tx, id, key).await?,
             _ => return Err(Error::UnknownDialect),
         };
         if let Some(id) = revoked {
             let id = id.to_string();
             match &self.db {
                 Db::Postgres(_) => {
-                    postgres::sessions::end_of(&mut tx, AccessKey::KIND, &id).await?;
+                    postgres::sessions::end_of(tx, AccessKey::KIND, &id).await?;
                 }
-                _ => sqlite::sessions::end_of(&mut tx, AccessKey::KIND, &id).await?,
+                _ => sqlite::sessions::end_of(tx, AccessKey::KIND, &id).await?,
             }
         }
-        tx.commit().await?;
         Ok(revoked)
     }
 }

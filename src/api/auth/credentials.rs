@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, header};
 use moka::{future, sync};
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::admin_key::AdminKey;
 use super::platform::PlatformAccess;
@@ -32,6 +33,19 @@ pub(in crate::api) struct Credentials {
     platform: Option<PlatformAccess>,
     good: future::Cache<Digest, Caller>,
     bad: sync::Cache<Digest, ()>,
+    /// How long a key that was good is taken for good.
+    good_for: Duration,
+}
+
+/// What a request showed, for whoever has to look at it again.
+pub(in crate::api) struct Proof(SecretString);
+
+impl Proof {
+    /// What the resolver goes by of these headers.
+    pub(in crate::api) fn of(headers: &HeaderMap) -> Option<Self> {
+        let proof = shown(headers).or_else(|| session::cookie(headers));
+        proof.map(|proof| Self(proof.into()))
+    }
 }
 
 /// Why nobody was found.
@@ -49,15 +63,45 @@ impl Credentials {
             admin,
             records: None,
             platform: None,
-            good: future::Cache::builder()
-                .max_capacity(REMEMBERED)
-                .time_to_live(GOOD_FOR)
-                .build(),
+            good: remember_for(GOOD_FOR),
+            good_for: GOOD_FOR,
             bad: sync::Cache::builder()
                 .max_capacity(REMEMBERED)
                 .time_to_live(BAD_FOR)
                 .build(),
         }
+    }
+
+    /// Takes a key that was good for good so long, rather than for ten seconds.
+    pub(in crate::api) fn set_good_for(&mut self, good_for: Duration) {
+        self.good = remember_for(good_for);
+        self.good_for = good_for;
+    }
+
+    /// Resolves once the credential no longer opens what it opened for this caller. What cannot be looked up
+    /// now is looked up the next time: a database that is away has ended nobody's credential.
+    pub(in crate::api) async fn ended(self, proof: Option<Proof>, caller: Caller) {
+        let Some(Proof(shown)) = proof else {
+            return;
+        };
+        loop {
+            // Twice the time that it is remembered, so that every second look is not at what is remembered.
+            tokio::time::sleep(self.good_for * 2).await;
+            match self.again(shown.expose_secret()).await {
+                Ok(now) if now == caller => {}
+                Ok(_) => return,
+                Err(problem) if problem.is_ours() => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    async fn again(&self, shown: &str) -> Result<Caller, Problem> {
+        // Only a cookie was let in with one.
+        if shown.starts_with(session::PREFIX) {
+            return self.remembered(shown).await;
+        }
+        self.bearer(shown).await
     }
 
     /// Also knows the keys and sessions of the product's own.
@@ -185,6 +229,13 @@ impl Credentials {
     pub(in crate::api) async fn forget(&self, shown: &str) {
         self.good.invalidate(&Digest::of(shown)).await;
     }
+}
+
+fn remember_for(time: Duration) -> future::Cache<Digest, Caller> {
+    future::Cache::builder()
+        .max_capacity(REMEMBERED)
+        .time_to_live(time)
+        .build()
 }
 
 impl std::fmt::Debug for Credentials {

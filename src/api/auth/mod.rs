@@ -21,7 +21,7 @@ pub(super) use access::describe;
 pub(super) use admin_key::AdminKey;
 pub use admin_key::NoAdminKey;
 pub(super) use caller::{Caller, IdentityKind, Reach};
-pub(super) use credentials::Credentials;
+pub(super) use credentials::{Credentials, Proof};
 pub use platform::{PlatformAccess, PlatformAccessOptions};
 pub(super) use session::{doors, login, router};
 

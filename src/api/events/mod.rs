@@ -17,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use windlass::store;
 
+use super::auth::{Caller, Proof};
 use super::jobs::states;
 use super::query::{Own, of_tenant};
 use super::schema::Guarded;
@@ -61,6 +62,7 @@ of_tenant!(Wanted);
 /// `job.completed`, `job.cancelled` and `job.dead` carry a JobFinished. An event's id names it on every process: a
 /// client that comes back with `last-event-id` gets what it missed, and perhaps a few events again. `resync` says
 /// that events were missed, because the client was too slow or away for too long: list what you show anew.
+/// The stream ends within half a minute of its credential; whoever then comes back with it is refused.
 #[utoipa::path(
     get,
     path = "/v1/events",
@@ -78,6 +80,7 @@ of_tenant!(Wanted);
 async fn listen(
     State(state): State<ApiState>,
     Own(wanted): Own<Wanted>,
+    caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let filter = Arc::new(Filter {
@@ -93,10 +96,12 @@ async fn listen(
         None => Vec::new(),
     };
     let stopped = state.feed.stop.clone().cancelled_owned();
+    let ended = state.credentials.ended(Proof::of(&headers), caller);
     let frames = stream::iter([OPENED])
         .chain(stream::iter(missed))
         .chain(live(news, filter, place))
         .take_until(stopped)
+        .take_until(ended)
         .map(Ok::<_, std::convert::Infallible>);
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),

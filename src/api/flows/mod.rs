@@ -4,7 +4,7 @@ mod start;
 mod view;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,7 +14,7 @@ use windlass::model::{FlowFilter, FlowId, InvalidFlowId};
 use windlass::store::FlowChanged;
 
 use super::actor::Actor;
-use super::query::{Own, Scope, of_tenant};
+use super::query::{Named, Own, Scope, of_tenant};
 use super::schema::Guarded;
 use super::{ApiState, Problem};
 use view::{FlowDetail, FlowPage, FlowView, StepView};
@@ -38,9 +38,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::invalid_parameter("id", "is not text"))?;
+        let Named(text) = Named::<String>::from_request_parts(parts, state).await?;
         parsed("id", &text).map(Self)
     }
 }

@@ -1,6 +1,6 @@
 //! `POST /v1/jobs/{id}/signals/{name}`: a message for a job that waits for one.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use windlass::JobId;
 use windlass::model::InvalidId;
@@ -8,7 +8,7 @@ use windlass::model::InvalidId;
 use super::operate::{self, ChangedJob};
 use crate::api::actor::Actor;
 use crate::api::body::Body;
-use crate::api::query::{Own, Scope};
+use crate::api::query::{Named, Own, Scope};
 use crate::api::schema::{Guarded, WithBody};
 use crate::api::{ApiState, Problem};
 
@@ -33,7 +33,7 @@ use crate::api::{ApiState, Problem};
 )]
 pub(super) async fn signal(
     State(state): State<ApiState>,
-    Path((id, name)): Path<(String, String)>,
+    Named((id, name)): Named<(String, String)>,
     Own(scope): Own<Scope>,
     actor: Actor,
     Body(payload): Body<windlass::Json>,

@@ -9,7 +9,7 @@ use super::{of, sql};
 
 /// Whether its name was free.
 pub(in crate::records) async fn insert(
-    db: &Sqlite,
+    tx: &mut Tx,
     id: Uuid,
     digest: &[u8],
     new: &NewAccessKey<'_>,
@@ -22,7 +22,7 @@ pub(in crate::records) async fn insert(
         .bind(digest)
         .bind(new.by)
         .bind(new.expires_in.map(millis))
-        .execute(db.writer())
+        .execute(of(tx)?)
         .await?;
     Ok(done.rows_affected() > 0)
 }

@@ -178,3 +178,59 @@ async fn prometheus_may_send_the_key_as_a_bearer() {
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     }
 }
+
+/// Whatever the route: a path, a query and a body that cannot be read are answered as all else is.
+#[tokio::test]
+async fn every_route_answers_what_it_cannot_read_with_a_problem() {
+    let api = Api::new();
+    let description = api.get("/openapi.json").await.json();
+    let (mut paths, mut bodies, mut queries) = (0, 0, 0);
+    for (path, operations) in description["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let what = format!("{method} {path}");
+            let ask = async |path: &str, body: Vec<u8>| {
+                api.send(request(method.clone(), path, body)).await
+            };
+            if path.contains('{') {
+                let answer = ask(&filled(path, "%FF"), b"{}".to_vec()).await;
+                is(&answer, 400, "invalid-parameter", &what);
+                paths += 1;
+            }
+            let good = filled(path, "0198f2c4-7d6e-7cc1-9d2b-3f1e0a5b6c7d");
+            if !operation["requestBody"].is_null() {
+                let large = ask(&good, vec![b' '; 4 * 1024 * 1024 + 1]).await;
+                is(&large, 413, "too-large", &what);
+                let broken = ask(&good, b"{".to_vec()).await;
+                is(&broken, 400, "malformed-json", &what);
+                let undeclared = request(method.clone(), &good, "{}");
+                let undeclared = api.send(without(undeclared, "content-type")).await;
+                is(&undeclared, 415, "not-json", &what);
+                bodies += 1;
+            }
+            let answer = ask(&format!("{good}?hunter2=%FF"), b"{}".to_vec()).await;
+            if answer.status.is_client_error() {
+                told(&answer, &what);
+                queries += 1;
+            }
+        }
+    }
+    assert!(
+        paths > 20 && bodies > 8 && queries > 10,
+        "{paths} {bodies} {queries}"
+    );
+    let asset = api.get("/assets/%FF/index.js").await;
+    is(&asset, 400, "invalid-parameter", "an asset");
+}
+
+/// A path with this in each of its places.
+fn filled(path: &str, value: &str) -> String {
+    let place = |part: &str| if part.starts_with('{') { value } else { part }.to_owned();
+    path.split('/').map(place).collect::<Vec<_>>().join("/")
+}
+
+fn is(answer: &Answer, status: u16, kind: &str, what: &str) {
+    assert_eq!(answer.status.as_u16(), status, "{what}: {}", answer.text);
+    let problem = told(answer, what);
+    assert_eq!(problem["type"], format!("/problems/{kind}"), "{what}");
+}

@@ -266,14 +266,13 @@ impl Api {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Body::empty()).unwrap();
-        let (parts, body) = self
-            .router
-            .clone()
-            .oneshot(request)
-            .await
-            .unwrap()
-            .into_parts();
+        self.begin(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// Exactly this request, whose answer need not end.
+    pub(crate) async fn begin(&self, request: Request<Body>) -> (StatusCode, HeaderMap, Body) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
         (parts.status, parts.headers, body)
     }
 

@@ -112,6 +112,22 @@ fn whatsapp(ids: &[&str]) -> String {
     json!({"entry": [{"changes": [{"value": value}]}]}).to_string()
 }
 
+async fn a_webhook_that_is_too_large_is_a_problem_like_any_other(platform: Platform) {
+    let api = api(platform, json!({"appSecret": SECRET}), json!({})).await;
+    let body = " ".repeat(4 * 1024 * 1024 + 1);
+    let request = Request::post("/v1/integrations/whatsapp/acme")
+        .header("x-hub-signature-256", signed(SECRET, &body))
+        .body(Body::from(body))
+        .unwrap();
+    let answer = api.send(request).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let told = (answer.header("content-type"), answer.json());
+    assert_eq!(told.0, Some("application/problem+json"));
+    assert_eq!(told.1["type"], "/problems/too-large");
+    assert_eq!(told.1["field"], "body");
+    assert!(api.jobs().await.is_empty());
+}
+
 async fn a_signed_webhook_is_durable_before_it_is_answered(platform: Platform) {
     let api = api(
         platform,
@@ -263,6 +279,7 @@ macro_rules! on_both {
 }
 
 on_both! {
+    a_webhook_that_is_too_large_is_a_problem_like_any_other,
     a_signed_webhook_is_durable_before_it_is_answered,
     what_is_not_signed_with_the_app_secret_is_refused,
     meta_verifies_with_the_channels_token,

@@ -30,7 +30,7 @@ impl Desk {
     }
 
     /// A file that is not there yet.
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("jobs.db");
         Self {
@@ -39,7 +39,7 @@ impl Desk {
         }
     }
 
-    fn on_postgres(url: String) -> Self {
+    pub(super) fn on_postgres(url: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { url, folder }
     }

@@ -2,8 +2,10 @@
 
 use metachat_jobs::cli::Exit;
 use serde_json::json;
+use sqlx::Connection as _;
 
 use super::commands::Desk;
+use crate::support::with_postgres;
 
 #[tokio::test]
 async fn a_key_is_made_listed_and_revoked() {
@@ -58,4 +60,54 @@ async fn a_key_is_made_listed_and_revoked() {
         assert!(log.contains(act), "{log}");
     }
     assert!(!log.contains(key), "{log}");
+}
+
+/// Neither a key nor its end without its line in the audit log.
+async fn what_is_not_audited_is_not_done(desk: &Desk, refuse: impl Future<Output = ()>) {
+    assert_eq!(desk.run(&["migrate"]).await.exit, Exit::Done);
+    let create = ["keys", "create", "shop", "--role", "viewer"];
+    let made = desk.run(&create).await;
+    assert_eq!(made.exit, Exit::Done, "{}", made.err);
+    refuse.await;
+
+    let another = desk
+        .run(&["keys", "create", "other", "--role", "viewer"])
+        .await;
+    assert_ne!(another.exit, Exit::Done);
+    assert_eq!(another.out, "", "no key is shown that is none");
+    let revoked = desk.run(&["keys", "revoke", "shop"]).await;
+    assert_ne!(revoked.exit, Exit::Done);
+    let keys = desk.json(&["keys", "list"]).await;
+    assert_eq!(keys.as_array().unwrap().len(), 1, "{keys}");
+    assert_eq!(
+        (&keys[0]["name"], &keys[0]["revoked_at"]),
+        (&json!("shop"), &json!(null))
+    );
+}
+
+#[tokio::test]
+async fn a_key_is_made_and_ended_with_its_audit_on_sqlite() {
+    let desk = Desk::empty();
+    let url = format!("sqlite:{}", desk.file().display());
+    what_is_not_audited_is_not_done(&desk, async {
+        let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        let refuse = "create trigger no_audit before insert on job_audit
+                      begin select raise(abort, 'not today'); end";
+        sqlx::query(refuse).execute(&mut db).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_is_made_and_ended_with_its_audit_on_postgres() {
+    with_postgres(async |url| {
+        let desk = Desk::on_postgres(url.clone());
+        let refuse = async {
+            let mut db = sqlx::PgConnection::connect(&url).await.unwrap();
+            let refuse = "alter table jobs.audit add constraint no_audit check (false) not valid";
+            sqlx::query(refuse).execute(&mut db).await.unwrap();
+        };
+        Box::pin(what_is_not_audited_is_not_done(&desk, refuse)).await;
+    })
+    .await;
 }

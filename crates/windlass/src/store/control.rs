@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{Changed, Error};
+use crate::db;
 use crate::model::{
     Audit, AuditEntry, AuditFilter, Filter, JobId, Json, Lease, Page, Setting, State, Timestamp,
 };
@@ -120,6 +121,9 @@ pub trait Control: Debug + Send + Sync + 'static {
 
     /// Adds to the audit log what needs no other change of the store.
     async fn record_audit(&self, audit: &Audit, now: Option<Timestamp>) -> Result<(), Error>;
+
+    /// The same within the caller's transaction, together with what it tells of: both are there, or neither.
+    async fn record_audit_in(&self, tx: &mut db::Tx, audit: &Audit) -> Result<(), Error>;
 
     /// Up to `limit` (1 to 1000) lines of the audit log, newest first, older than number `before`.
     async fn audit(

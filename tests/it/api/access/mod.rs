@@ -4,4 +4,5 @@ mod keys;
 mod platform;
 mod rig;
 mod sessions;
+mod streams;
 mod tenants;

@@ -17,7 +17,7 @@ on_both!(
 );
 
 /// The same prefix, ten letters and digits in lower case: only the hash tells them apart.
-const TENANTS: &str = "ten_AbCdEfG-the-key-of-a-tenant-0123456789ABCDEF";
+pub(super) const TENANTS: &str = "ten_AbCdEfG-the-key-of-a-tenant-0123456789ABCDEF";
 const COLLIDING: &str = "ten_aBcDeFg-the-key-of-another-0123456789ABCDEF";
 const REVOKED: &str = "ten_Revoked-the-key-of-a-tenant-0123456789ABCDEF";
 const EXPIRED: &str = "ten_Expired-the-key-of-a-tenant-0123456789ABCDEF";
@@ -40,7 +40,7 @@ fn prefix(key: &str) -> String {
     letters.take(10).collect::<String>().to_lowercase()
 }
 
-async fn run(rig: &Rig, statements: String) {
+pub(super) async fn run(rig: &Rig, statements: String) {
     match &rig.raw {
         Db::Postgres(db) => {
             let statements = sqlx::AssertSqlSafe(statements);
@@ -58,7 +58,7 @@ async fn run(rig: &Rig, statements: String) {
 }
 
 /// What the platform would have written.
-async fn platform(rig: &Rig) {
+pub(super) async fn platform(rig: &Rig) {
     let (now, past) = match &rig.raw {
         Db::Postgres(_) => ("now()", "now() - interval '1 hour'"),
         _ => ("1", "1"),
@@ -201,7 +201,7 @@ async fn keys_of_the_platform_open_what_their_holders_may_see(rig: Rig) {
     assert_eq!(status, StatusCode::UNAUTHORIZED);
 }
 
-fn signed(header: &Value, claims: &Value, secret: &str) -> String {
+pub(super) fn signed(header: &Value, claims: &Value, secret: &str) -> String {
     let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
     let text = format!("{}.{}", part(header), part(claims));
     let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();

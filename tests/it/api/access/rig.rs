@@ -7,8 +7,9 @@ use axum::http::{Method, Request};
 use metachat_jobs::api::PlatformAccess;
 use metachat_jobs::compose::{self, Database};
 use metachat_jobs::config::DatabaseOptions;
-use metachat_jobs::records::{NewAccessKey, Role};
+use metachat_jobs::records::{NewAccessKey, Role, Secret};
 use serde_json::Value;
+use uuid::Uuid;
 use windlass::Client;
 use windlass::db::Db;
 
@@ -80,8 +81,25 @@ impl Rig {
             expires_in: None,
             by: "a test",
         };
-        let made = self.database.records.create_access_key(&new).await.unwrap();
-        made.unwrap().1.expose().to_owned()
+        self.make(&new).await.unwrap().1.expose().to_owned()
+    }
+
+    /// A key as given, unless its name is taken.
+    pub(super) async fn make(&self, new: &NewAccessKey<'_>) -> Option<(Uuid, Secret)> {
+        let records = &self.database.records;
+        let mut tx = records.begin().await.unwrap();
+        let made = records.create_access_key(&mut tx, new).await.unwrap();
+        tx.commit().await.unwrap();
+        made
+    }
+
+    /// Ends a key. Its id, if there was one to end.
+    pub(super) async fn revoke(&self, key: &str) -> Option<Uuid> {
+        let records = &self.database.records;
+        let mut tx = records.begin().await.unwrap();
+        let revoked = records.revoke_access_key(&mut tx, key).await.unwrap();
+        tx.commit().await.unwrap();
+        revoked
     }
 
     /// A request with this key. A stream of events, which would never end, is refused for where it is to

@@ -16,17 +16,17 @@ on_both!(
     a_revoked_key_takes_its_sessions_with_it,
 );
 
-const HOST: (&str, &str) = ("host", "jobs.example.com");
-const HERE: (&str, &str) = ("sec-fetch-site", "same-origin");
+pub(super) const HOST: (&str, &str) = ("host", "jobs.example.com");
+pub(super) const HERE: (&str, &str) = ("sec-fetch-site", "same-origin");
 
-async fn sign_in(rig: &Rig, credential: &str) -> Answer {
+pub(super) async fn sign_in(rig: &Rig, credential: &str) -> Answer {
     let body = json!({"credential": credential});
     let request = request("POST", "/v1/session", &[HOST, HERE], Some(&body));
     rig.api.send(request).await
 }
 
 /// What a browser would send back.
-fn cookie(answer: &Answer) -> String {
+pub(super) fn cookie(answer: &Answer) -> String {
     let set = answer.header("set-cookie").unwrap();
     set.split(';').next().unwrap().to_owned()
 }
@@ -153,11 +153,7 @@ async fn a_link_lets_somebody_in_once(rig: Rig) {
 async fn a_revoked_key_takes_its_sessions_with_it(rig: Rig) {
     let key = rig.key("leaver", Role::Viewer, None).await;
     let cookie = cookie(&sign_in(&rig, &key).await);
-    rig.database
-        .records
-        .revoke_access_key("leaver")
-        .await
-        .unwrap();
+    rig.revoke("leaver").await;
     // Whoever has not seen the cookie lately asks the database.
     let who = request("GET", "/v1/session", &[HOST, ("cookie", &cookie)], None);
     assert_eq!(

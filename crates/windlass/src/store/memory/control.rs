@@ -10,6 +10,7 @@ use super::super::{
     ChangeSetting, Changed, Control, Error, Matched, Operate, Operation, SettingChanged,
 };
 use super::{Data, MemoryStore};
+use crate::db;
 use crate::model::{
     Audit, AuditEntry, AuditFilter, Filter, JobId, JobRecord, Lease, Page, Recorded, Setting,
     Timestamp,
@@ -170,6 +171,10 @@ impl Control for MemoryStore {
     async fn record_audit(&self, audit: &Audit, now: Option<Timestamp>) -> Result<(), Error> {
         self.at(now, |data, now| data.record_audit(audit.clone(), now));
         Ok(())
+    }
+
+    async fn record_audit_in(&self, _tx: &mut db::Tx, _audit: &Audit) -> Result<(), Error> {
+        Err(Self::unsupported("record an audit in a transaction"))
     }
 
     async fn audit(

@@ -8,7 +8,8 @@ use sqlx::{PgConnection, Row};
 
 use super::lane::{run, transaction};
 use super::rows::{self, Time};
-use super::{Error, PgStore, sql};
+use super::{Error, PgStore, connection, sql};
+use crate::db;
 use crate::model::{Audit, AuditEntry, AuditFilter, Filter, Json, Lease, Page, Setting, Timestamp};
 use crate::store::control::{MAX_AUDIT_PAGE, MAX_CANCEL_REQUESTS};
 use crate::store::{ChangeSetting, Changed, Control, Matched, Operate, SettingChanged};
@@ -71,6 +72,11 @@ impl Control for PgStore {
         run!(self.shared.leases, |connection| {
             record(connection, audit, now.map(rows::time)).await
         })
+    }
+
+    async fn record_audit_in(&self, tx: &mut db::Tx, audit: &Audit) -> Result<(), Error> {
+        let connection = connection(tx, "record an audit in a transaction of another database")?;
+        record(connection, audit, None).await
     }
 
     async fn audit(

@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use super::super::control::{MAX_AUDIT_PAGE, MAX_CANCEL_REQUESTS};
 use super::super::{ChangeSetting, Changed, Control, Error, Matched, Operate, SettingChanged};
 use super::rows::{self, micros};
-use super::{SqliteStore, at, operate, read, timed};
+use super::{SqliteStore, at, connection, operate, read, timed};
 use crate::db;
 use crate::model::{Audit, AuditEntry, AuditFilter, Filter, Json, Lease, Page, Setting, Timestamp};
 
@@ -82,6 +82,11 @@ impl Control for SqliteStore {
             record(&mut connection, audit, at(now)).await
         })
         .await
+    }
+
+    async fn record_audit_in(&self, tx: &mut db::Tx, audit: &Audit) -> Result<(), Error> {
+        let connection = connection(tx, "record an audit in a transaction of another database")?;
+        timed(record(connection, audit, at(None))).await
     }
 
     async fn audit(
