@@ -18,6 +18,7 @@ use windlass::{Client, Timestamp, store};
 
 use super::schema::Limited;
 use super::{ApiState, RateLimits};
+use crate::services::broker::Broker;
 use crate::telemetry;
 
 /// For how long an answer is given again: anyone may ask, as often as they like.
@@ -26,6 +27,8 @@ const KEEP: Duration = Duration::from_secs(3);
 const SILENT: Duration = Duration::from_mins(1);
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the broker may.
+const BROKERS_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -42,6 +45,7 @@ pub(super) struct Health {
     late_after: Duration,
     started: Instant,
     limits: Option<RateLimits>,
+    broker: Option<Broker>,
     last: Mutex<Option<(Instant, Condition)>>,
 }
 
@@ -57,6 +61,8 @@ struct Condition {
     workers: usize,
     /// Whether Redis answers, if there is to be one.
     redis: Option<bool>,
+    /// Whether RabbitMQ answers, if there is to be one.
+    rabbitmq: Option<bool>,
 }
 
 impl Condition {
@@ -104,6 +110,17 @@ enum ServiceStatus {
     NotConfigured,
 }
 
+impl ServiceStatus {
+    /// None is one that there is not to be.
+    const fn of(answers: Option<bool>) -> Self {
+        match answers {
+            Some(true) => Self::Up,
+            Some(false) => Self::Down,
+            None => Self::NotConfigured,
+        }
+    }
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 struct Liveness {
     #[schema(example = "alive")]
@@ -139,10 +156,12 @@ async fn show(State(state): State<ApiState>) -> Response {
         database_is_up,
         late,
         redis,
+        rabbitmq,
         ..
     } = state.health.condition().await;
     let is_late = late > state.health.late_after;
-    let (code, status, database) = match (database_is_up, is_late) {
+    let is_behind = is_late || rabbitmq == Some(false);
+    let (code, status, database) = match (database_is_up, is_behind) {
         (true, false) => (StatusCode::OK, HealthStatus::Healthy, ServiceStatus::Up),
         (true, true) => (StatusCode::OK, HealthStatus::Degraded, ServiceStatus::Up),
         (false, _) => (
@@ -155,12 +174,8 @@ async fn show(State(state): State<ApiState>) -> Response {
         status,
         services: Services {
             database,
-            redis: match redis {
-                Some(true) => ServiceStatus::Up,
-                Some(false) => ServiceStatus::Down,
-                None => ServiceStatus::NotConfigured,
-            },
-            rabbitmq: ServiceStatus::NotConfigured,
+            redis: ServiceStatus::of(redis),
+            rabbitmq: ServiceStatus::of(rabbitmq),
         },
         schedules_late_seconds: is_late.then_some(late.as_secs()),
         timestamp: wall_clock(),
@@ -226,13 +241,15 @@ impl Health {
             late_after,
             started: Instant::now(),
             limits: None,
+            broker: None,
             last: Mutex::new(None),
         }
     }
 
-    /// Also looks at the Redis that these count in.
-    pub(super) fn with(mut self, limits: Option<RateLimits>) -> Self {
+    /// Also looks at the Redis that these count in, and at the broker.
+    pub(super) fn with(mut self, limits: Option<RateLimits>, broker: Option<Broker>) -> Self {
         self.limits = limits;
+        self.broker = broker;
         self
     }
 
@@ -247,10 +264,7 @@ impl Health {
         let asking = Instant::now();
         let asked = tokio::time::timeout(PATIENCE, self.ask()).await;
         let latency = asking.elapsed();
-        let redis = match &self.limits {
-            Some(limits) => limits.redis_answers().await,
-            None => None,
-        };
+        let (redis, rabbitmq) = tokio::join!(self.redis(), self.rabbitmq());
         let condition = match asked.unwrap_or_else(|_| Err(store::Error::timeout(PATIENCE))) {
             Ok((late, workers)) => Condition {
                 database_is_up: true,
@@ -258,6 +272,7 @@ impl Health {
                 latency,
                 workers,
                 redis,
+                rabbitmq,
             },
             Err(error) => {
                 telemetry::http::store_failed(&error);
@@ -267,11 +282,21 @@ impl Health {
                     latency,
                     workers: 0,
                     redis,
+                    rabbitmq,
                 }
             }
         };
         *last = Some((Instant::now(), condition));
         condition
+    }
+
+    async fn redis(&self) -> Option<bool> {
+        self.limits.as_ref()?.redis_answers().await
+    }
+
+    async fn rabbitmq(&self) -> Option<bool> {
+        let broker = self.broker.as_ref()?;
+        Some(broker.answers(BROKERS_PATIENCE).await)
     }
 
     /// How late the schedules are, of a database that answers. Told from what is stored: so it is told

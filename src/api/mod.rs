@@ -71,6 +71,7 @@ pub use serve::serve;
 
 use crate::backups::Backups;
 use crate::records::Records;
+use crate::services::broker::Broker;
 
 /// Schedules so far behind are told to be late, unless other is said.
 const LATE: Duration = Duration::from_mins(1);
@@ -158,6 +159,7 @@ pub struct ApiState {
     health: Arc<Health>,
     late_after: Duration,
     limits: Option<RateLimits>,
+    broker: Option<Broker>,
     feed: Arc<Feed>,
     places: Arc<Semaphore>,
     stopping: CancellationToken,
@@ -211,6 +213,7 @@ impl ApiState {
             backups: None,
             metrics,
             limits: None,
+            broker: None,
             request_timeout: Duration::from_millis(server.request_timeout_ms),
             body_limit: server.request_body_limit_bytes,
         }
@@ -229,7 +232,7 @@ impl ApiState {
     #[must_use]
     pub fn with_late_after(mut self, late_after: Duration) -> Self {
         let health = Health::new(self.client.clone(), late_after);
-        self.health = Arc::new(health.with(self.limits.clone()));
+        self.health = Arc::new(health.with(self.limits.clone(), self.broker.clone()));
         self.late_after = late_after;
         self
     }
@@ -278,6 +281,14 @@ impl ApiState {
     #[must_use]
     pub fn with_rate_limits(mut self, limits: RateLimits) -> Self {
         self.limits = Some(limits);
+        let late_after = self.late_after;
+        self.with_late_after(late_after)
+    }
+
+    /// Tells whether the broker answers, if there is to be one.
+    #[must_use]
+    pub fn with_broker(mut self, broker: Option<Broker>) -> Self {
+        self.broker = broker;
         let late_after = self.late_after;
         self.with_late_after(late_after)
     }

@@ -136,6 +136,9 @@ async fn show(State(state): State<ApiState>) -> Response {
     if condition.redis == Some(false) {
         errors.push("redis does not answer");
     }
+    if condition.rabbitmq == Some(false) {
+        errors.push("rabbitmq does not answer");
+    }
     if condition.late > state.health.late_after {
         errors.push("schedules are late: does a scheduler run?");
     }

@@ -127,6 +127,15 @@ impl Broker {
         connection.is_some_and(|connection| connection.status().connected())
     }
 
+    /// Whether the broker answers within this time: over the connection that there is, or else a new one.
+    pub async fn answers(&self, within: Duration) -> bool {
+        let ask = async {
+            let channel = self.channel().await?;
+            self.within(channel.close(200, "done".into())).await
+        };
+        matches!(timeout(within, ask).await, Ok(Ok(())))
+    }
+
     /// Does something on the connection within the time there is for it.
     pub async fn within<T>(
         &self,

@@ -2,6 +2,7 @@
 
 mod desk;
 mod faults;
+mod health;
 mod intake;
 mod outages;
 mod proxy;
