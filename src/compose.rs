@@ -17,7 +17,7 @@ use windlass::store::postgres::{PgStore, PgStoreOptions};
 use windlass::store::sqlite::SqliteStore;
 use windlass::{Client, Store};
 
-use crate::api::{Doors, NoAdminKey, PlatformAccess, Quarantine, RateLimits, ServerOptions};
+use crate::api::{Doors, NoAdminKey, PlatformAccess, Probe, Quarantine, RateLimits, ServerOptions};
 use crate::backups::Backups;
 use crate::backups::restore::Keeper;
 use crate::backups::verify::Answer;
@@ -40,6 +40,8 @@ use crate::telemetry::{Monitor, Monitors};
 const APPLICATION: &str = "metachat-jobs";
 /// How long the database may take to answer when the program starts.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long RabbitMQ may take to say that it is there.
+const BROKERS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// One database, which holds the jobs and the platform's data.
 #[derive(Debug, Clone)]
@@ -263,6 +265,15 @@ pub fn doors(config: &Config, services: &Services) -> Doors {
         whatsapp_verify_token: config.channels.whatsapp_verify_token.clone(),
         messenger_verify_token: config.channels.messenger_verify_token.clone(),
     }
+}
+
+/// Asks whether RabbitMQ answers, if there is to be one.
+pub fn broker_probe(services: &Services) -> Option<Probe> {
+    let broker = services.broker.clone()?;
+    Some(Probe::new(move || {
+        let broker = broker.clone();
+        async move { broker.answers(BROKERS_PATIENCE).await }
+    }))
 }
 
 /// How often whom may ask for what.

@@ -2,12 +2,14 @@
 
 mod platform;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use utoipa::ToSchema;
@@ -18,7 +20,6 @@ use windlass::{Client, Timestamp, store};
 
 use super::schema::Limited;
 use super::{ApiState, RateLimits};
-use crate::services::broker::Broker;
 use crate::telemetry;
 
 /// For how long an answer is given again: anyone may ask, as often as they like.
@@ -27,8 +28,6 @@ const KEEP: Duration = Duration::from_secs(3);
 const SILENT: Duration = Duration::from_mins(1);
 /// How long the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long the broker may.
-const BROKERS_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
     OpenApiRouter::new()
@@ -38,6 +37,26 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .merge(platform::router())
 }
 
+/// Asks something that this room does not know whether it answers, in a few seconds at most.
+#[derive(Clone)]
+pub struct Probe(Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>);
+
+impl Probe {
+    /// Asks in this way.
+    pub fn new<F>(answers: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        Self(Arc::new(move || Box::pin(answers())))
+    }
+}
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Probe")
+    }
+}
+
 /// Asks the database, at most once at a time and once in a while.
 #[derive(Debug)]
 pub(super) struct Health {
@@ -45,7 +64,7 @@ pub(super) struct Health {
     late_after: Duration,
     started: Instant,
     limits: Option<RateLimits>,
-    broker: Option<Broker>,
+    broker: Option<Probe>,
     last: Mutex<Option<(Instant, Condition)>>,
 }
 
@@ -247,7 +266,7 @@ impl Health {
     }
 
     /// Also looks at the Redis that these count in, and at the broker.
-    pub(super) fn with(mut self, limits: Option<RateLimits>, broker: Option<Broker>) -> Self {
+    pub(super) fn with(mut self, limits: Option<RateLimits>, broker: Option<Probe>) -> Self {
         self.limits = limits;
         self.broker = broker;
         self
@@ -295,8 +314,8 @@ impl Health {
     }
 
     async fn rabbitmq(&self) -> Option<bool> {
-        let broker = self.broker.as_ref()?;
-        Some(broker.answers(BROKERS_PATIENCE).await)
+        let Probe(answers) = self.broker.as_ref()?;
+        Some(answers().await)
     }
 
     /// How late the schedules are, of a database that answers. Told from what is stored: so it is told

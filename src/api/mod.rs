@@ -64,6 +64,7 @@ use health::Health;
 use problem::Problem;
 
 pub use auth::{NoAdminKey, PlatformAccess, PlatformAccessOptions};
+pub use health::Probe;
 pub use integrations::Doors;
 pub use limits::{InvalidRedisUrl, RateLimitOptions, RateLimits};
 pub use quarantine::Quarantine;
@@ -71,7 +72,6 @@ pub use serve::serve;
 
 use crate::backups::Backups;
 use crate::records::Records;
-use crate::services::broker::Broker;
 
 /// Schedules so far behind are told to be late, unless other is said.
 const LATE: Duration = Duration::from_mins(1);
@@ -159,7 +159,7 @@ pub struct ApiState {
     health: Arc<Health>,
     late_after: Duration,
     limits: Option<RateLimits>,
-    broker: Option<Broker>,
+    broker: Option<Probe>,
     feed: Arc<Feed>,
     places: Arc<Semaphore>,
     stopping: CancellationToken,
@@ -287,7 +287,7 @@ impl ApiState {
 
     /// Tells whether the broker answers, if there is to be one.
     #[must_use]
-    pub fn with_broker(mut self, broker: Option<Broker>) -> Self {
+    pub fn with_broker(mut self, broker: Option<Probe>) -> Self {
         self.broker = broker;
         let late_after = self.late_after;
         self.with_late_after(late_after)

@@ -13,6 +13,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio_util::task::AbortOnDropHandle;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use windlass::store;
@@ -96,7 +97,10 @@ async fn listen(
         None => Vec::new(),
     };
     let stopped = state.feed.stop.clone().cancelled_owned();
+    // In a task of its own: a client that does not read must not keep a look-up half done, and with it the
+    // one connection that writes.
     let ended = state.credentials.ended(Proof::of(&headers), caller);
+    let ended = AbortOnDropHandle::new(tokio::spawn(ended));
     let frames = stream::iter([OPENED])
         .chain(stream::iter(missed))
         .chain(live(news, filter, place))

@@ -104,7 +104,7 @@ pub(crate) async fn serve(
     let state = state
         .until(stop.clone(), &config.server)
         .with_rate_limits(compose::rate_limits(config)?)
-        .with_broker(parts.services.broker.clone())
+        .with_broker(compose::broker_probe(&parts.services))
         .with_platform_access(compose::platform_access(config, &parts.services))
         .with_late_after(Duration::from_millis(config.engine.schedules_late_ms))
         .with_doors(compose::doors(config, &parts.services))

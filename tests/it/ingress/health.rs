@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use metachat_jobs::api::Probe;
 use metachat_jobs::services::broker::Broker;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -16,7 +17,13 @@ use crate::api::Api;
 async fn health(broker: Option<Broker>) -> Value {
     let client = Client::new(Arc::new(MemoryStore::default()));
     let api = Api::of(client, Duration::from_secs(30), |state| {
-        state.with_broker(broker)
+        let probe = broker.map(|broker| {
+            Probe::new(move || {
+                let broker = broker.clone();
+                async move { broker.answers(Duration::from_secs(2)).await }
+            })
+        });
+        state.with_broker(probe)
     });
     let health = api.get("/health").await;
     assert_eq!(health.status, StatusCode::OK, "{}", health.text);
