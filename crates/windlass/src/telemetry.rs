@@ -89,11 +89,14 @@ pub fn describe() {
         Unit::Seconds,
         "How long due jobs waited before they started"
     );
-    describe_gauge!(QUEUE_JOBS, "Unfinished jobs by state, as last counted");
+    describe_gauge!(
+        QUEUE_JOBS,
+        "Unfinished jobs by state, as last counted; 0 for an empty queue"
+    );
     describe_gauge!(
         OLDEST,
         Unit::Seconds,
-        "Age of the oldest available job, as last counted"
+        "Age of the oldest available job, as last counted; 0 if there is none"
     );
     describe_counter!(LEASES_LOST, "Leases lost while their job ran");
     describe_counter!(

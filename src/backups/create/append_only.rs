@@ -79,7 +79,8 @@ fn open_once(folder: &Path) -> Result<(String, String, Vec<Piece>), Error> {
     let shown = folder.display();
     let entries = std::fs::read_dir(folder).map_err(Error::io(format!("reading {shown}")))?;
     let mut names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let list = names.find(|name| name.ends_with(".aof.manifest"));
+    // Redis writes a new list beside the old one, under a name that begins so, before it replaces it.
+    let list = names.find(|name| name.ends_with(".aof.manifest") && !name.starts_with("temp-"));
     let list = list.ok_or_else(|| {
         let problem = format!(
             "{shown} holds no append-only set (no *.aof.manifest): set `appendonly yes` in Redis 7 or later, or \
@@ -115,6 +116,9 @@ fn open_once(folder: &Path) -> Result<(String, String, Vec<Piece>), Error> {
         kept.push_str(line);
         kept.push('\n');
     }
+    if pieces.is_empty() {
+        return Err(Error::damaged(list, "it names no file".to_owned()));
+    }
     Ok((list, kept, pieces))
 }
 
@@ -130,4 +134,39 @@ fn write(piece: Piece, folder: &Path) -> Result<(), Error> {
     }
     let reason = format!("it had {} bytes and has {copied}", piece.length);
     Err(Error::damaged(piece.name, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_the_server_is_still_writing_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        put("temp-appendonly.aof.manifest", "");
+        let Err(error) = open(folder.path()) else {
+            panic!("nothing but a half-written list, and taken for one");
+        };
+        assert!(error.to_string().contains("no append-only set"), "{error}");
+
+        put("appendonly.aof.1.incr.aof", "*1");
+        put(
+            "appendonly.aof.manifest",
+            "file appendonly.aof.1.incr.aof seq 1 type i\n",
+        );
+        let (list, _, pieces) = open(folder.path()).unwrap();
+        assert_eq!(list, "appendonly.aof.manifest");
+        assert_eq!((pieces.len(), pieces[0].length), (1, 2));
+    }
+
+    #[test]
+    fn a_list_of_nothing_is_no_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("appendonly.aof.manifest"), "").unwrap();
+        let Err(error) = open(folder.path()) else {
+            panic!("an empty list, and taken for a set");
+        };
+        assert!(error.to_string().contains("it names no file"), "{error}");
+    }
 }

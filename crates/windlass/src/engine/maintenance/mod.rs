@@ -52,7 +52,7 @@ pub(super) async fn maintain(
         Box::new(upkeep::UpkeepService),
         Box::new(orders::OrdersService),
         Box::new(ungovern::UngovernService),
-        Box::new(sample::SampleService::default()),
+        Box::new(sample::SampleService::new(&options)),
     ];
     let term = options.lease / 2;
     let tick = (options.lease / 12).min(Duration::from_secs(1));

@@ -5,14 +5,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Service;
+use crate::engine::runtime::EngineOptions;
 use crate::model::QueueStats;
 use crate::store::{Error, Store};
 use crate::telemetry;
 
 /// Counts the backlog for the metrics, so that no scrape ever counts.
-#[derive(Default)]
 pub(super) struct SampleService {
-    /// Queues that were told of: once empty, they are told to be.
+    /// Queues to tell of while they are empty, too: those served here, and those that were told of.
     seen: Mutex<BTreeSet<String>>,
 }
 
@@ -31,6 +31,13 @@ impl Service for SampleService {
 }
 
 impl SampleService {
+    pub(super) fn new(options: &EngineOptions) -> Self {
+        let served = options.queues.iter().map(|(name, _)| name.clone());
+        Self {
+            seen: Mutex::new(served.collect()),
+        }
+    }
+
     fn with_emptied(&self, mut queues: Vec<QueueStats>) -> Vec<QueueStats> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let emptied: Vec<QueueStats> = seen
@@ -57,27 +64,35 @@ impl SampleService {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_queue_that_emptied_is_told_to_be_empty() {
-        let service = SampleService::default();
-        let full = QueueStats {
+    fn mail(available: u64) -> QueueStats {
+        QueueStats {
             queue: "mail".into(),
-            available: 5,
+            available,
             scheduled: 0,
             retryable: 0,
             waiting: 0,
             running: 0,
             capped: false,
             oldest_available_at: None,
-        };
-        assert_eq!(service.with_emptied(vec![full.clone()]).len(), 1);
-        let told = service.with_emptied(Vec::new());
-        assert_eq!(
-            told,
-            [QueueStats {
-                available: 0,
-                ..full
-            }]
-        );
+        }
+    }
+
+    fn serving(queues: &[&str]) -> SampleService {
+        SampleService::new(&EngineOptions {
+            queues: queues.iter().map(|name| ((*name).to_owned(), 1)).collect(),
+            ..EngineOptions::default()
+        })
+    }
+
+    #[test]
+    fn a_queue_that_never_held_a_job_is_told_to_be_empty() {
+        assert_eq!(serving(&["mail"]).with_emptied(Vec::new()), [mail(0)]);
+    }
+
+    #[test]
+    fn a_queue_that_emptied_is_told_to_be_empty() {
+        let service = serving(&[]);
+        assert_eq!(service.with_emptied(vec![mail(5)]), [mail(5)]);
+        assert_eq!(service.with_emptied(Vec::new()), [mail(0)]);
     }
 }
