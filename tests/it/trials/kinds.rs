@@ -140,7 +140,7 @@ impl Redis {
         // Its disk may be slow and the machine busy; half a second, which is the default, is not for either.
         let patient = redis::AsyncConnectionConfig::new()
             .set_connection_timeout(Some(Duration::from_secs(10)))
-            .set_response_timeout(Some(Duration::from_secs(60)));
+            .set_response_timeout(Some(Duration::from_mins(1)));
         let client = redis::Client::open(self.url())?;
         client
             .get_multiplexed_async_connection_with_config(&patient)
