@@ -292,15 +292,26 @@ impl Problem {
         match error {
             store::Error::Conflict {
                 expected, found, ..
-            } => Self::new(
-                StatusCode::PRECONDITION_FAILED,
-                "/problems/changed-meanwhile",
-                "Somebody else has changed it",
-                format!("it is at version {found}, not {expected}; read it again and decide anew"),
-            )
-            .on("if-match"),
+            } => Self::changed_meanwhile(format!(
+                "it is at version {found}, not {expected}; read it again and decide anew"
+            )),
             other => other.into(),
         }
+    }
+
+    /// A setting was not changed: `if-match` is a list, and an empty one holds no version.
+    pub(super) fn matches_nothing() -> Self {
+        Self::changed_meanwhile("it names no version; send the etag you were given, or no header")
+    }
+
+    fn changed_meanwhile(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "/problems/changed-meanwhile",
+            "Somebody else has changed it",
+            detail,
+        )
+        .on("if-match")
     }
 
     pub(super) fn wrong_state(verb: &str, id: JobId, state: State) -> Self {

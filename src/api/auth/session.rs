@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use windlass::db::Tx;
 use windlass::model::Audit;
 
 use super::{Caller, Role};
@@ -26,7 +25,7 @@ use crate::api::body::Body;
 use crate::api::query::Params;
 use crate::api::schema::{Guarded, WithBody};
 use crate::api::{ApiState, Problem};
-use crate::records::{self, Digest, NewSession, Records, Secret};
+use crate::records::{self, Digest, NewSession, Records, Secret, Tx};
 
 /// How what a cookie holds begins.
 pub(super) const PREFIX: &str = Secret::SESSION;
