@@ -166,7 +166,7 @@ async fn show(
 ) -> Result<Json<DetailView>, Problem> {
     let backups = &shelf.backups;
     let id: BackupId = id.parse().map_err(|error: crate::backups::InvalidId| {
-        Problem::invalid_parameter("id", error.to_string())
+        Problem::impossible_parameter("id", error.to_string())
     })?;
     let mut missing = None;
     for repository in backups.repositories(backups.target(&target)?)? {

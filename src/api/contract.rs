@@ -58,6 +58,7 @@ fn complete(path: &str, method: &str, operation: &mut Map<String, Value>) {
     {
         may.extend(WITH_PARAMETERS);
         for parameter in parameters {
+            take_null_out(parameter);
             constrain(path, parameter);
         }
     }
@@ -121,23 +122,42 @@ fn tell_of_tags(responses: &mut Map<String, Value>) {
     responses.entry("304").or_insert(same);
 }
 
+/// A parameter that is not wanted is left out: there is no null in an address or a header.
+fn take_null_out(parameter: &mut Value) {
+    let Some(types) = parameter.pointer_mut("/schema/type") else {
+        return;
+    };
+    if let Value::Array(all) = types {
+        all.retain(|one| one != "null");
+        if let [only] = &mut all[..] {
+            *types = only.take();
+        }
+    }
+}
+
 /// What parameters of one name must be, wherever they are.
 fn constrain(path: &str, parameter: &mut Value) {
     let name = parameter["name"].as_str().unwrap_or_default();
     let id = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
     let rules = match (name, path) {
+        ("range", "/v1/stats") => json!({"minimum": 60, "maximum": 2_678_400}),
+        ("step", "/v1/stats") => json!({"minimum": 60, "maximum": 2_678_400, "multipleOf": 60}),
         ("limit", "/v1/schedules/{name}/ticks") => json!({"minimum": 1, "maximum": 1000}),
         ("limit", _) => json!({"minimum": 1, "maximum": 500}),
         ("idempotency-key", "/v1/flows") => {
             json!({"pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"})
         }
         ("idempotency-key", _) => json!({"pattern": "^[!-~]{1,255}$"}),
-        ("if-match", _) => json!({"pattern": "^\"[0-9]+\"$"}),
-        ("last-event-id", _) => {
-            let job = id.trim_start_matches('^');
-            json!({"pattern": format!("^[0-9]{{1,16}}\\.{job}")})
+        ("if-match", _) => json!({"pattern": "^\"[0-9]{1,18}\"$", "examples": ["\"7\""]}),
+        ("last-event-id", _) | ("cursor", "/v1/quarantine") => {
+            let named = id.trim_start_matches('^');
+            let pattern = format!("^[0-9]{{1,16}}\\.{named}");
+            json!({"pattern": pattern, "minLength": 38, "maxLength": 53})
         }
-        ("after", "/v1/jobs" | "/v1/flows") => json!({"pattern": id}),
+        // As the list writes it: without dashes.
+        ("after", "/v1/jobs") => json!({"pattern": "^[0-9a-f]{32}$"}),
+        ("after", "/v1/flows") => json!({"pattern": id}),
+        ("after", "/v1/flows/{id}") => json!({"format": "int64", "maximum": u32::MAX}),
         ("id", "/v1/backups/{target}/{id}") => {
             json!({"pattern": "^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$"})
         }
@@ -151,9 +171,6 @@ fn constrain(path: &str, parameter: &mut Value) {
         _ => return,
     };
     if let (Some(schema), Value::Object(rules)) = (parameter["schema"].as_object_mut(), rules) {
-        // What is said where the parameter is declared goes first.
-        for (rule, value) in rules {
-            schema.entry(rule).or_insert(value);
-        }
+        schema.extend(rules);
     }
 }

@@ -76,7 +76,7 @@ pub(super) struct Document(Arc<str>);
     operation_id = "showDescription",
     tag = "operations",
     responses(
-        (status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = String),
+        (status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = Object),
         Guarded
     )
 )]

@@ -166,6 +166,9 @@ fn expected(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else {
         return Ok(None);
     };
+    if value.is_empty() {
+        return Err(Problem::matches_nothing());
+    }
     let version = value.to_str().ok().map(|tag| tag.trim().trim_matches('"'));
     version
         .and_then(|version| version.parse().ok())

@@ -5,6 +5,7 @@
 
 mod access;
 mod bounds;
+mod parameters;
 mod quarantine;
 
 use std::fmt::Display;
@@ -90,17 +91,6 @@ impl Problem {
             StatusCode::UNPROCESSABLE_ENTITY,
             "/problems/invalid-field",
             "A field of the request is not valid",
-            detail,
-        )
-        .on(field)
-    }
-
-    /// A parameter of the path or the query, or a header, is at fault.
-    pub(super) fn invalid_parameter(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "/problems/invalid-parameter",
-            "A parameter of the request is not valid",
             detail,
         )
         .on(field)
@@ -254,7 +244,7 @@ impl Problem {
     /// A flow was not retried, and nothing of it was changed.
     pub(super) fn of_retry(refused: &RetryRefused) -> Self {
         match refused {
-            RetryRefused::UnknownStep(_) => Self::invalid_parameter(
+            RetryRefused::UnknownStep(_) => Self::impossible_parameter(
                 "from",
                 "the flow has no step of this name; GET /v1/flows/{id} lists them",
             ),
@@ -302,15 +292,26 @@ impl Problem {
         match error {
             store::Error::Conflict {
                 expected, found, ..
-            } => Self::new(
-                StatusCode::PRECONDITION_FAILED,
-                "/problems/changed-meanwhile",
-                "Somebody else has changed it",
-                format!("it is at version {found}, not {expected}; read it again and decide anew"),
-            )
-            .on("if-match"),
+            } => Self::changed_meanwhile(format!(
+                "it is at version {found}, not {expected}; read it again and decide anew"
+            )),
             other => other.into(),
         }
+    }
+
+    /// A setting was not changed: `if-match` is a list, and an empty one holds no version.
+    pub(super) fn matches_nothing() -> Self {
+        Self::changed_meanwhile("it names no version; send the etag you were given, or no header")
+    }
+
+    fn changed_meanwhile(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::PRECONDITION_FAILED,
+            "/problems/changed-meanwhile",
+            "Somebody else has changed it",
+            detail,
+        )
+        .on("if-match")
     }
 
     pub(super) fn wrong_state(verb: &str, id: JobId, state: State) -> Self {

@@ -34,8 +34,8 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
 struct Query {
     /// How far back, in seconds, 60 to 2678400 (31 days); 3600 if left out.
     range: Option<u64>,
-    /// How long a step is, in seconds: whole minutes, and whole hours if the range is beyond two days;
-    /// 60 if left out.
+    /// How long a step is, in seconds, up to 2678400: whole minutes, and whole hours if the range is beyond
+    /// two days; 60 if left out.
     step: Option<u64>,
 }
 
@@ -104,16 +104,22 @@ async fn show(
 fn checked(query: &Query) -> Result<(Duration, Duration), Problem> {
     let range = query.range.unwrap_or(60 * MINUTE);
     let step = query.step.unwrap_or(MINUTE);
-    if !(MINUTE..=LONGEST).contains(&range) {
-        let detail = format!("is out of range; use {MINUTE} to {LONGEST}");
-        return Err(Problem::invalid_parameter("range", detail));
+    for (field, asked) in [("range", range), ("step", step)] {
+        if !(MINUTE..=LONGEST).contains(&asked) {
+            let detail = format!("is out of range; use {MINUTE} to {LONGEST}");
+            return Err(Problem::invalid_parameter(field, detail));
+        }
+    }
+    if !step.is_multiple_of(MINUTE) {
+        let detail = format!("is not whole minutes; use a multiple of {MINUTE}");
+        return Err(Problem::invalid_parameter("step", detail));
     }
     let whole = if range > 2 * DAY { 60 * MINUTE } else { MINUTE };
-    if step == 0 || !step.is_multiple_of(whole) || range / step > MOST_STEPS {
+    if !step.is_multiple_of(whole) || range / step > MOST_STEPS {
         let detail = format!(
             "for this range, use a multiple of {whole} that makes at most {MOST_STEPS} steps"
         );
-        return Err(Problem::invalid_parameter("step", detail));
+        return Err(Problem::impossible_parameter("step", detail));
     }
     Ok((Duration::from_secs(range), Duration::from_secs(step)))
 }

@@ -348,6 +348,23 @@ pub(super) mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_an_id_that_stays_in_its_folder_or_none(
+            text in "\\PC{0,30}|[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}|[0-9T]{15}Z-[./0-9a-f]{8}",
+        ) {
+            if let Ok(id) = text.parse::<BackupId>() {
+                proptest::prop_assert_eq!(id.as_str(), text);
+                proptest::prop_assert!(id.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_a_manifest_or_refused(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            proptest::prop_assert!(Manifest::from_json(&bytes).is_err());
+        }
+    }
+
     #[test]
     fn a_manifest_that_was_changed_is_refused() {
         let written = manifest(Vec::new()).to_json().unwrap();

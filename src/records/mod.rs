@@ -19,6 +19,8 @@ mod sqlite;
 
 use windlass::Timestamp;
 use windlass::db::Db;
+/// In which several records, and a line of the audit log, are written together.
+pub use windlass::db::Tx;
 
 pub use access_keys::{AccessKey, NewAccessKey};
 pub use deliveries::{Delivery, NewDelivery};

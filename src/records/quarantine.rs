@@ -233,3 +233,29 @@ impl fmt::Debug for NewQuarantined {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_place_is_read_as_it_was_written(
+            micros in 0..=Timestamp::MAX.as_micros(),
+            id in any::<u128>(),
+        ) {
+            let (taken_at, id) = (Timestamp::from_micros(micros), Uuid::from_u128(id));
+            let place = QuarantinePlace { taken_at, id };
+            prop_assert_eq!(place.to_string().parse(), Ok(place));
+        }
+
+        #[test]
+        fn any_text_is_a_place_or_none(text in "\\PC{0,60}|-?[0-9]{0,20}\\.[0-9a-f-]{0,40}") {
+            if let Ok(place) = text.parse::<QuarantinePlace>() {
+                prop_assert_eq!(place.to_string().parse(), Ok(place));
+            }
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use windlass::Timestamp;
-use windlass::db::Db;
+use windlass::db::{Db, Tx};
 
 use super::{Digest, Error, Records, Role, Secret, postgres, sqlite};
 
@@ -92,12 +92,12 @@ impl TryFrom<Row> for Session {
 
 impl Records {
     /// Opens a session; what its cookie is to hold.
-    pub async fn open_session(&self, new: &NewSession<'_>) -> Result<Secret, Error> {
+    pub async fn open_session(&self, tx: &mut Tx, new: &NewSession<'_>) -> Result<Secret, Error> {
         let (id, secret) = (Uuid::now_v7(), Secret::random(Secret::SESSION));
         let digest = secret.digest();
         match &self.db {
-            Db::Postgres(db) => postgres::sessions::open(db, id, digest.as_bytes(), new).await?,
-            Db::Sqlite(db) => sqlite::sessions::open(db, id, digest.as_bytes(), new).await?,
+            Db::Postgres(_) => postgres::sessions::open(tx, id, digest.as_bytes(), new).await?,
+            Db::Sqlite(_) => sqlite::sessions::open(tx, id, digest.as_bytes(), new).await?,
             _ => return Err(Error::UnknownDialect),
         }
         Ok(secret)
@@ -122,11 +122,11 @@ impl Records {
         Session::try_from(row).map(Some)
     }
 
-    /// Ends a session. Whether there was one.
-    pub async fn end_session(&self, digest: Digest) -> Result<bool, Error> {
+    /// Ends a session once `tx` commits. Whether there was one.
+    pub async fn end_session(&self, tx: &mut Tx, digest: Digest) -> Result<bool, Error> {
         match &self.db {
-            Db::Postgres(db) => postgres::sessions::end(db, digest.as_bytes()).await,
-            Db::Sqlite(db) => sqlite::sessions::end(db, digest.as_bytes()).await,
+            Db::Postgres(_) => postgres::sessions::end(tx, digest.as_bytes()).await,
+            Db::Sqlite(_) => sqlite::sessions::end(tx, digest.as_bytes()).await,
             _ => Err(Error::UnknownDialect),
         }
     }
@@ -151,11 +151,15 @@ impl Records {
         Ok(secret)
     }
 
-    /// Uses a link up. What it was good for; none if it was used before, or is too old.
-    pub async fn take_sign_in_link(&self, digest: Digest) -> Result<Option<Link>, Error> {
+    /// Uses a link up once `tx` commits. What it was good for; none if it was used before, or is too old.
+    pub async fn take_sign_in_link(
+        &self,
+        tx: &mut Tx,
+        digest: Digest,
+    ) -> Result<Option<Link>, Error> {
         let row = match &self.db {
-            Db::Postgres(db) => postgres::sessions::take_link(db, digest.as_bytes()).await?,
-            Db::Sqlite(db) => sqlite::sessions::take_link(db, digest.as_bytes()).await?,
+            Db::Postgres(_) => postgres::sessions::take_link(tx, digest.as_bytes()).await?,
+            Db::Sqlite(_) => sqlite::sessions::take_link(tx, digest.as_bytes()).await?,
             _ => return Err(Error::UnknownDialect),
         };
         let link = row.filter(|row| row.good).map(|row| {

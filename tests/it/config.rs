@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use metachat_jobs::config::{Config, Error, Sources};
 use metachat_jobs::services::models::ModelOptions;
+use proptest::prelude::*;
 use secrecy::ExposeSecret as _;
 
 fn environment(variables: &[(&str, &str)]) -> Sources {
@@ -307,4 +308,44 @@ fn the_platforms_names_are_understood() {
     assert_eq!(config.models.ollama.chat_model, "qwen3");
     let url = config.database.url.expose_secret();
     assert_eq!(url, "sqlite:metachat-jobs.db", "empty is not set");
+}
+
+/// A value as people write it, mostly wrong.
+const VALUE: &str = "\\PC{0,20}|-?[0-9]{1,20}|true|false|\\[[0-9, ]{0,6}\\]|(postgres|sqlite|redis|amqp|http)://?[a-z@:/0-9]{0,20}";
+
+proptest! {
+    #[test]
+    fn any_setting_is_taken_or_refused_by_its_name(
+        place in any::<prop::sample::Index>(),
+        value in VALUE,
+    ) {
+        let defaults = Config::load(&Sources::default()).unwrap();
+        let key = &defaults.settings[place.index(defaults.settings.len())].key;
+        let sources = Sources {
+            flags: vec![(key.clone(), value)],
+            ..Sources::default()
+        };
+        if let Err(error) = Config::load(&sources) {
+            let told = error.to_string();
+            let room = key.split('.').next().unwrap();
+            prop_assert!(told.contains(room), "{}: {}", key, told);
+        }
+    }
+
+    #[test]
+    fn any_file_is_read_or_refused(text in "(\\[?[a-z_.]{1,12}\\]? ?=? ?[\"0-9a-z\\[\\]{}]{0,8}\\n){0,6}|\\PC{0,60}") {
+        let (_folder, sources) = file(&text);
+        if let Err(error) = Config::load(&sources) {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_setting_is_as_it_was_written(port in any::<u16>(), rate in 0.0..=1.0_f64) {
+        let text = format!("[server]\nport = {port}\n[telemetry]\ntrace_sample_rate = {rate:?}\n");
+        let (_folder, sources) = file(&text);
+        let config = Config::load(&sources).unwrap();
+        prop_assert_eq!(config.server.port, port);
+        prop_assert!((config.telemetry.trace_sample_rate - rate).abs() < 1e-9);
+    }
 }

@@ -6,6 +6,7 @@ mod backups;
 mod browser;
 
 mod cli;
+mod clients;
 mod config;
 mod import;
 mod ingress;

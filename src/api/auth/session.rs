@@ -25,7 +25,7 @@ use crate::api::body::Body;
 use crate::api::query::Params;
 use crate::api::schema::{Guarded, WithBody};
 use crate::api::{ApiState, Problem};
-use crate::records::{Digest, NewSession, Records, Secret};
+use crate::records::{self, Digest, NewSession, Records, Secret, Tx};
 
 /// How what a cookie holds begins.
 pub(super) const PREFIX: &str = Secret::SESSION;
@@ -120,7 +120,9 @@ async fn open(
     same_origin_if_told(&headers)?;
     let caller = state.credentials.bearer(sign_in.credential.expose_secret());
     let caller = caller.await?;
-    let cookie = begin(&state, &headers, &caller).await?;
+    let mut tx = records(&state)?.begin().await?;
+    let cookie = begin(&state, &mut tx, &headers, &caller).await?;
+    tx.commit().await.map_err(records::Error::from)?;
     let answer = Json(SessionView::from(caller));
     Ok((StatusCode::CREATED, [(header::SET_COOKIE, cookie)], answer).into_response())
 }
@@ -139,9 +141,13 @@ async fn close(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if let Some(cookie) = cookie(&headers) {
-        records(&state)?.end_session(Digest::of(cookie)).await?;
+        let mut tx = records(&state)?.begin().await?;
+        records(&state)?
+            .end_session(&mut tx, Digest::of(cookie))
+            .await?;
+        note(&state, &mut tx, &caller, "session.close").await?;
+        tx.commit().await.map_err(records::Error::from)?;
         state.credentials.forget(cookie).await;
-        note(&state, &caller, "session.close").await?;
     }
     let cookie = written(&headers, "", Duration::ZERO)?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
@@ -154,7 +160,8 @@ async fn follow(
     Params(link): Params<Link>,
 ) -> Result<Response, Problem> {
     let token = Digest::of(link.token.expose_secret());
-    let link = records(&state)?.take_sign_in_link(token).await?;
+    let mut tx = records(&state)?.begin().await?;
+    let link = records(&state)?.take_sign_in_link(&mut tx, token).await?;
     let link = link.ok_or_else(Problem::link_used)?;
     let caller = Caller {
         id: link.name.clone(),
@@ -162,7 +169,8 @@ async fn follow(
         role: link.role,
         ..Caller::admin()
     };
-    let cookie = begin(&state, &headers, &caller).await?;
+    let cookie = begin(&state, &mut tx, &headers, &caller).await?;
+    tx.commit().await.map_err(records::Error::from)?;
     let headers = [
         (header::SET_COOKIE, cookie),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -175,9 +183,10 @@ async fn follow(
     Ok((headers, Redirect::to("/#session")).into_response())
 }
 
-/// Opens a session for the caller; the cookie.
+/// Opens a session for the caller, and notes it; the cookie, which is good once `tx` commits.
 async fn begin(
     state: &ApiState,
+    tx: &mut Tx,
     headers: &HeaderMap,
     caller: &Caller,
 ) -> Result<HeaderValue, Problem> {
@@ -189,18 +198,18 @@ async fn begin(
         tenant: caller.tenant(),
         lasts: LASTS,
     };
-    let secret = records(state)?.open_session(&session).await?;
-    note(state, caller, "session.open").await?;
+    let secret = records(state)?.open_session(tx, &session).await?;
+    note(state, tx, caller, "session.open").await?;
     written(headers, secret.expose(), LASTS)
 }
 
-async fn note(state: &ApiState, caller: &Caller, action: &str) -> Result<(), Problem> {
+async fn note(state: &ApiState, tx: &mut Tx, caller: &Caller, action: &str) -> Result<(), Problem> {
     let subject = format!("{}/{}", caller.kind.as_str(), caller.id);
     let audit = Audit {
         tenant_id: caller.tenant().map(str::to_owned),
         ..Audit::new(caller.name.as_str(), action, subject)
     };
-    Ok(state.client.store().record_audit(&audit, None).await?)
+    Ok(state.client.store().record_audit_in(tx, &audit).await?)
 }
 
 fn records(state: &ApiState) -> Result<&Records, Problem> {

@@ -5,6 +5,8 @@
 
 mod messenger;
 mod signature;
+#[cfg(test)]
+mod tests;
 mod whatsapp;
 
 use std::collections::BTreeMap;

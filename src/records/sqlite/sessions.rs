@@ -8,14 +8,12 @@ use super::super::{Error, Role};
 use super::{of, sql};
 
 pub(in crate::records) async fn open(
-    db: &Sqlite,
+    tx: &mut Tx,
     id: Uuid,
     digest: &[u8],
     new: &NewSession<'_>,
 ) -> Result<(), Error> {
-    sqlx::query(sql::PRUNE_SESSIONS)
-        .execute(db.writer())
-        .await?;
+    sqlx::query(sql::PRUNE_SESSIONS).execute(of(tx)?).await?;
     sqlx::query(sql::OPEN_SESSION)
         .bind(digest)
         .bind(id)
@@ -25,7 +23,7 @@ pub(in crate::records) async fn open(
         .bind(new.role.as_str())
         .bind(new.tenant)
         .bind(millis(new.lasts))
-        .execute(db.writer())
+        .execute(of(tx)?)
         .await?;
     Ok(())
 }
@@ -50,10 +48,10 @@ pub(in crate::records) async fn touch(db: &Sqlite, digest: &[u8]) -> Result<(), 
     Ok(())
 }
 
-pub(in crate::records) async fn end(db: &Sqlite, digest: &[u8]) -> Result<bool, Error> {
+pub(in crate::records) async fn end(tx: &mut Tx, digest: &[u8]) -> Result<bool, Error> {
     let done = sqlx::query(sql::END_SESSION)
         .bind(digest)
-        .execute(db.writer())
+        .execute(of(tx)?)
         .await?;
     Ok(done.rows_affected() > 0)
 }
@@ -89,12 +87,12 @@ pub(in crate::records) async fn add_link(
 }
 
 pub(in crate::records) async fn take_link(
-    db: &Sqlite,
+    tx: &mut Tx,
     digest: &[u8],
 ) -> Result<Option<LinkRow>, Error> {
     Ok(sqlx::query_as(sql::TAKE_SIGN_IN_LINK)
         .bind(digest)
-        .fetch_optional(db.writer())
+        .fetch_optional(of(tx)?)
         .await?)
 }
 

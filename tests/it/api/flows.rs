@@ -299,7 +299,7 @@ async fn a_flow_is_cancelled_and_retried_and_it_is_recorded() {
     assert_eq!(again.json()["type"], "/problems/flow-finished");
 
     let unknown = act("retry?from=nothing").await;
-    let status = StatusCode::BAD_REQUEST;
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
     problem(&unknown, status, "invalid-parameter", "from");
     let retried = act("retry?from=sales&reason=right%20month").await;
     assert_eq!(retried.status, StatusCode::OK, "{}", retried.text);

@@ -1,6 +1,7 @@
 //! The API, request by request through its router: no port, a real store.
 
 mod access;
+mod any_request;
 mod bad_input;
 mod bounds;
 mod control;

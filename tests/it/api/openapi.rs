@@ -58,3 +58,41 @@ async fn every_route_but_health_asks_for_the_key() {
     }
     assert_eq!(guarded, 57, "routes that need the key");
 }
+
+/// A client may check what it sends against the description.
+#[tokio::test]
+async fn what_a_page_calls_next_is_what_the_description_asks_for() {
+    let api = Api::new();
+    let document = api.get("/openapi.json").await.json();
+    for name in ["a", "b"] {
+        api.client
+            .enqueue(&super::Greet { name: name.into() })
+            .await
+            .unwrap();
+        let flow = serde_json::json!({
+            "name": name, "steps": [{"name": "s", "kind": "greet", "args": {"name": name}}],
+        });
+        api.post("/v1/flows", flow).await;
+    }
+    for path in ["/v1/jobs", "/v1/flows"] {
+        let page = api.get(&format!("{path}?limit=1")).await.json();
+        let parameters = document["paths"][path]["get"]["parameters"]
+            .as_array()
+            .unwrap();
+        let after = parameters
+            .iter()
+            .find(|one| one["name"] == "after")
+            .unwrap();
+        let pattern = after["schema"]["pattern"].as_str().unwrap();
+        let next = page["next"].as_str().unwrap();
+        assert!(
+            next.bytes()
+                .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+        );
+        let parts = next
+            .split('-')
+            .map(|part| format!("[0-9a-f]{{{}}}", part.len()));
+        let form = format!("^{}$", parts.collect::<Vec<_>>().join("-"));
+        assert_eq!(pattern, form, "{path}: {next}");
+    }
+}

@@ -124,6 +124,8 @@ async fn a_policy_that_has_changed_meanwhile_is_not_overwritten() {
     assert_eq!(api.get(PATH).await.json()["policy"]["concurrency"], 2);
     let odd = put(json!({"concurrency": 3}), "\"x\"").await;
     assert_eq!(odd.json()["field"], "if-match");
+    let nothing = put(json!({"concurrency": 3}), "").await;
+    assert_eq!(nothing.status, StatusCode::PRECONDITION_FAILED);
 }
 
 #[tokio::test]

@@ -77,3 +77,28 @@ impl<'de> Deserialize<'de> for Cursor {
             .map_err(de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_cursor_is_read_as_it_was_written(id in any::<u128>()) {
+            let cursor = Cursor(JobId::from_uuid(Uuid::from_u128(id)));
+            let text = cursor.to_string();
+            prop_assert!(text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()), "{}", text);
+            prop_assert_eq!(text.parse(), Ok(cursor));
+        }
+
+        #[test]
+        fn any_text_is_a_cursor_or_none(text in "\\PC{0,50}|[0-9a-f{}-]{30,40}") {
+            if let Ok(cursor) = text.parse::<Cursor>() {
+                prop_assert_eq!(cursor.to_string().parse(), Ok(cursor));
+            }
+        }
+    }
+}

@@ -111,3 +111,28 @@ impl FromStr for Timestamp {
             .map_err(|_| InvalidTimestamp)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_time_is_read_as_it_was_written(micros in 0..=Timestamp::MAX.as_micros()) {
+            let at = Timestamp::from_micros(micros);
+            prop_assert_eq!(at.to_string().parse(), Ok(at));
+        }
+
+        #[test]
+        fn any_text_is_a_time_that_can_be_written_or_none(
+            text in "\\PC{0,40}|[+-]?[0-9]{4,6}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,12})?(Z|[+-][0-9]{2}:[0-9]{2})",
+        ) {
+            if let Ok(at) = text.parse::<Timestamp>() {
+                prop_assert!((Timestamp::EPOCH..=Timestamp::MAX).contains(&at));
+                prop_assert_eq!(at.to_string().parse(), Ok(at));
+            }
+        }
+    }
+}

@@ -1,6 +1,8 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::ingress::any_json::any_json;
 
 fn fault(body: &Value) -> Fault {
     match unwrapped(body) {
@@ -102,5 +104,113 @@ fn retries_are_numbers_however_they_are_written() {
     assert_eq!(number(&json!("3")), Some(3));
     for strange in [json!(-1), json!("many"), json!(null), json!({})] {
         assert_eq!(number(&strange), None);
+    }
+}
+
+/// The names of the platform's fields, and kinds of messages.
+const WORDS: &[&str] = &[
+    "type",
+    "message",
+    "message.received",
+    "from",
+    "content",
+    "text",
+    "image",
+    "id",
+    "externalId",
+    "conversationId",
+    "tenantId",
+    "acme",
+    "metadata",
+    "_metadata",
+    "correlationId",
+    RETRIES,
+    "traceparent",
+];
+
+fn client() -> Client {
+    Client::new(std::sync::Arc::new(
+        windlass::store::memory::MemoryStore::default(),
+    ))
+}
+
+fn read(body: &[u8], headers: &Map<String, Value>) -> Result<NewJob, Fault> {
+    let raw = Raw {
+        tenant: "acme",
+        channel: "webchat",
+        body,
+        headers,
+    };
+    job(&client(), raw)
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_delivered_is_the_queues_tenants_job_or_a_fault_in_our_words(
+        body in any_json(WORDS),
+        headers in any_json(WORDS),
+        bytes in prop::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let headers = headers.as_object().cloned().unwrap_or_default();
+        for body in [body.to_string().into_bytes(), bytes, b"{\"from\": [\"hunter2\"]".to_vec()] {
+            match read(&body, &headers) {
+                Ok(job) => {
+                    prop_assert_eq!(job.tenant_id.as_deref(), Some("acme"));
+                    prop_assert!(job.max_attempts >= 1 && job.correlation_id.is_some());
+                }
+                Err(fault) => prop_assert!(!fault.to_string().contains("hunter2")),
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_comes_out_as_it_was_put_in(
+        from in "[0-9]{1,15}",
+        text in "\\PC{0,200}",
+        wrapped in any::<bool>(),
+    ) {
+        let message = json!({"id": "m", "from": from, "type": "text", "content": {"text": text}});
+        let body = if wrapped {
+            json!({"type": RECEIVED, "message": message.clone()})
+        } else {
+            message.clone()
+        };
+        let job = read(body.to_string().as_bytes(), &Map::new()).unwrap();
+        let args: Value = serde_json::from_str(job.args.as_str()).unwrap();
+        prop_assert_eq!(&args["message"], &message);
+        prop_assert_eq!(&args["tenantId"], "acme");
+    }
+
+    #[test]
+    fn headers_of_any_kind_and_depth_are_read(
+        name in "[a-z-]{1,20}",
+        text in prop::collection::vec(any::<u8>(), 0..40),
+        number in any::<i64>(),
+        float in any::<f64>(),
+        depth in 0_usize..20,
+    ) {
+        let mut value = AMQPValue::FieldArray(
+            vec![
+                AMQPValue::LongString(text.into()),
+                AMQPValue::LongLongInt(number),
+                AMQPValue::Double(float),
+                AMQPValue::Void,
+            ]
+            .into(),
+        );
+        for _ in 0..depth {
+            let mut inner = FieldTable::default();
+            inner.insert(name.as_str().into(), value);
+            value = AMQPValue::FieldTable(inner);
+        }
+        let mut table = FieldTable::default();
+        table.insert(name.as_str().into(), value);
+        let read = headers(&BasicProperties::default().with_headers(table));
+        let mut found = &read[&name];
+        for _ in 0..depth {
+            found = &found[&name];
+        }
+        prop_assert_eq!(&found[1], &json!(number));
+        prop_assert!(found[0].is_string() && found[3].is_null());
     }
 }

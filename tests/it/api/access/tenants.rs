@@ -1,6 +1,6 @@
 //! A tenant's credential sees and touches its own, and cannot tell what else there is.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use metachat_jobs::records::{NewDelivery, NewOutgoing, NewQuarantined, Role};
@@ -15,6 +15,7 @@ on_both!(
     lists_and_counts_hold_ones_own_only,
     a_tenant_enqueues_for_itself_only,
     ids_that_callers_choose_tell_nothing_of_others,
+    time_does_not_tell_whether_another_tenants_id_is_there,
 );
 
 const A: &str = "tenant-a";
@@ -343,4 +344,33 @@ async fn ids_that_callers_choose_tell_nothing_of_others(rig: Rig) {
     assert_eq!(enqueue(&a, A).await, StatusCode::CREATED);
     assert_eq!(enqueue(&b, B).await, StatusCode::CREATED);
     assert_eq!(enqueue(&b, B).await, StatusCode::OK);
+}
+
+/// A look at another tenant's job takes as long as one at a job that nobody has.
+async fn time_does_not_tell_whether_another_tenants_id_is_there(rig: Rig) {
+    const LOOKS: usize = 400;
+    let things = things(&rig, A).await;
+    let key = rig.key("b", Role::Operator, Some(B)).await;
+    let nobodys = Uuid::now_v7().to_string();
+    for (route, theirs) in [("jobs", &things.job), ("flows", &things.flow)] {
+        let mut took = [const { Vec::new() }; 2];
+        // In turn, so that whatever else the machine does slows both alike.
+        for look in 0..2 * LOOKS {
+            let id = [theirs, &nobodys][look % 2];
+            let began = Instant::now();
+            let path = format!("/v1/{route}/{id}");
+            let answer = rig.as_key(&key, "GET", &path, None).await;
+            took[look % 2].push(began.elapsed());
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.text);
+        }
+        let [theirs, nobodys] = took.map(|mut all| {
+            all.sort_unstable();
+            all[LOOKS / 2].as_secs_f64()
+        });
+        let ratio = theirs / nobodys;
+        assert!(
+            (0.8..1.25).contains(&ratio),
+            "{route}: {theirs} and {nobodys} s"
+        );
+    }
 }

@@ -170,3 +170,39 @@ impl fmt::Debug for Cron {
         write!(f, "Cron({} in {})", self.expression, self.zone.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What stands in one place of an expression, right or wrong.
+    const FIELD: &str = "(\\*|[0-9]{1,3}|[0-9]{1,2}-[0-9]{1,2}|L|15W|MON#2|JAN|\\?|\\+1)(/[0-9]{1,3})?(,[0-9]{1,2})?";
+
+    fn expressions() -> impl Strategy<Value = String> {
+        let fields = prop::collection::vec(FIELD, 4..=7);
+        prop_oneof![
+            fields.prop_map(|fields| fields.join(" ")),
+            "\\PC{0,40}",
+            "@[a-z]{0,10}"
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_an_expression_that_fires_later_or_none(
+            text in expressions(),
+            zone in prop::sample::select(vec!["UTC", "Europe/Berlin", "Pacific/Apia", "utc"]),
+            micros in 0..4_102_444_800_000_000_i64,
+        ) {
+            if let Ok(cron) = Cron::new(&text, zone) {
+                let from = Timestamp::from_micros(micros);
+                let fires: Vec<Timestamp> = std::iter::once(from).chain(cron.after(from).take(3)).collect();
+                prop_assert!(fires.is_sorted_by(|a, b| a < b), "{:?}", fires);
+                let again = Cron::new(cron.expression(), cron.zone()).unwrap();
+                prop_assert!(again == cron);
+            }
+        }
+    }
+}
