@@ -266,3 +266,93 @@ impl Visit for Fields {
         self.0.insert(field.name(), format!("{value:?}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use sentry::Transport;
+    use sentry::protocol::EnvelopeItem;
+    use tracing_subscriber::layer::SubscriberExt as _;
+
+    use super::*;
+
+    /// Keeps what would be sent.
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<Envelope>>);
+
+    impl Transport for Kept {
+        fn send_envelope(&self, envelope: Envelope) {
+            self.0.lock().unwrap().push(envelope);
+        }
+    }
+
+    impl Kept {
+        /// The only event, and all that was sent as text.
+        fn event(&self) -> (Event<'static>, String) {
+            let sent = self.0.lock().unwrap();
+            let [envelope] = &sent[..] else {
+                panic!("{} envelopes", sent.len());
+            };
+            let mut text = Vec::new();
+            envelope.to_writer(&mut text).unwrap();
+            let event = envelope.items().find_map(|item| match item {
+                EnvelopeItem::Event(event) => Some(event.clone()),
+                _ => None,
+            });
+            (*event.unwrap(), String::from_utf8(text).unwrap())
+        }
+    }
+
+    fn reports() -> (Reports, Arc<Kept>) {
+        let kept = Arc::new(Kept::default());
+        let mut options = ClientOptions::new()
+            .default_integrations(false)
+            .transport(Arc::clone(&kept));
+        options.dsn = Some("http://key@localhost/1".parse().unwrap());
+        let reports = Reports {
+            client: Arc::new(Client::with_options(options)),
+            environment: "test".to_owned(),
+            monitors: Arc::default(),
+        };
+        (reports, kept)
+    }
+
+    #[test]
+    fn a_panic_outside_of_jobs_is_reported_by_its_place_only() {
+        let (reports, kept) = reports();
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        reports.report_panics();
+        let panicked = std::thread::spawn(|| panic!("words of a message")).join();
+        std::panic::set_hook(before);
+        assert!(panicked.is_err());
+        let (event, text) = kept.event();
+        assert_eq!(event.message.as_deref(), Some("the program panicked"));
+        let place = &event.tags["place"];
+        assert!(place.starts_with(file!()), "{place}");
+        assert_eq!(&*event.fingerprint, ["panic", place.as_str()]);
+        assert!(!text.contains("words of a message"), "{text}");
+    }
+
+    #[test]
+    fn a_schedule_that_cannot_fire_is_reported_by_its_name() {
+        let (reports, kept) = reports();
+        let subscriber = tracing_subscriber::registry().with(reports.layer());
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::error!(
+                name: events::SCHEDULE_FAILED,
+                schedule = "daily-figures",
+                error = "words of a message",
+                "this program cannot fire the schedule"
+            );
+            tracing::error!("something else");
+        });
+        let (event, text) = kept.event();
+        let told = event.message.as_deref();
+        assert_eq!(told, Some("schedule failed: daily-figures"));
+        assert_eq!(&*event.fingerprint, ["schedule failed", "daily-figures"]);
+        assert_eq!(event.tags["schedule"], "daily-figures");
+        assert!(!text.contains("words of a message"), "{text}");
+    }
+}

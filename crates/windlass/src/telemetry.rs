@@ -6,7 +6,9 @@
 #![expect(clippy::disallowed_macros, reason = "the one place that names metrics")]
 
 mod cause;
+mod labels;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use metrics::{
@@ -130,8 +132,8 @@ pub fn describe() {
 pub(crate) fn enqueued(jobs: &[NewJob], answers: &[Enqueued]) {
     for (job, answer) in jobs.iter().zip(answers) {
         if answer.is_inserted() {
-            counter!(ENQUEUED, "kind" => job.kind.clone(), "queue" => job.queue.clone())
-                .increment(1);
+            let queue = labels::of_queue(&job.queue);
+            counter!(ENQUEUED, "kind" => job.kind.clone(), "queue" => queue).increment(1);
             debug!(job.id = %job.id, job.kind = job.kind, queue.name = job.queue,
                 correlationId = job.correlation_id, tenantId = job.tenant_id, "job enqueued");
         } else {
@@ -269,7 +271,8 @@ pub(crate) fn rescued(rescued: &[Rescued]) {
     for job in rescued {
         counter!(RESCUED, "kind" => job.kind.clone()).increment(1);
         if job.dead {
-            counter!(DEAD, "kind" => job.kind.clone(), "queue" => job.queue.clone()).increment(1);
+            let queue = labels::of_queue(&job.queue);
+            counter!(DEAD, "kind" => job.kind.clone(), "queue" => queue).increment(1);
             error!(name: events::JOB_DEAD, outcome = "crashed", job.id = %job.id,
                 job.kind = job.kind, queue.name = job.queue, worker.id = job.worker, crashes = job.crashes, "job is dead: it took its process down too often");
         } else {
@@ -409,24 +412,26 @@ pub(crate) fn schedule_failed(schedule: &str, error: &dyn std::error::Error) {
 
 /// Publishes what was counted.
 pub fn queues_counted(queues: &[QueueStats], now: Timestamp) {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counts are bounded far below 2^52"
-    )]
+    let mut by_label: BTreeMap<String, ([u64; 5], Duration)> = BTreeMap::new();
     for q in queues {
-        for (state, count) in [
-            ("available", q.available),
-            ("scheduled", q.scheduled),
-            ("retryable", q.retryable),
-            ("waiting", q.waiting),
-            ("running", q.running),
-        ] {
-            gauge!(QUEUE_JOBS, "queue" => q.queue.clone(), "state" => state).set(count as f64);
+        let (counts, oldest) = by_label.entry(labels::of_queue(&q.queue)).or_default();
+        let found = [q.available, q.scheduled, q.retryable, q.waiting, q.running];
+        for (count, found) in counts.iter_mut().zip(found) {
+            *count += found;
         }
-        let age = q
-            .oldest_available_at
-            .map_or(Duration::ZERO, |oldest| now.since(oldest));
-        gauge!(OLDEST, "queue" => q.queue.clone()).set(age.as_secs_f64());
+        let age = q.oldest_available_at.map(|since| now.since(since));
+        *oldest = (*oldest).max(age.unwrap_or_default());
+    }
+    let states = ["available", "scheduled", "retryable", "waiting", "running"];
+    for (queue, (counts, oldest)) in by_label {
+        for (state, count) in states.into_iter().zip(counts) {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "counts are bounded far below 2^52"
+            )]
+            gauge!(QUEUE_JOBS, "queue" => queue.clone(), "state" => state).set(count as f64);
+        }
+        gauge!(OLDEST, "queue" => queue).set(oldest.as_secs_f64());
     }
 }
 
