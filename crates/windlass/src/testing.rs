@@ -129,7 +129,7 @@ async fn all(store: &dyn Store) -> Result<Vec<JobRecord>, Error> {
         after: None,
         limit: ALL,
     };
-    store.list(&Filter::default(), page, None).await
+    Ok(store.list(&Filter::default(), page, None).await?.jobs)
 }
 
 /// A client on a fresh store in memory.

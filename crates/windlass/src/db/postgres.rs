@@ -1,8 +1,9 @@
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, PgPool};
 
 use super::{Error, Tx};
 
@@ -10,6 +11,7 @@ use super::{Error, Tx};
 #[derive(Debug, Clone)]
 pub struct Postgres {
     pool: PgPool,
+    begin: Option<Arc<str>>,
 }
 
 /// How to connect.
@@ -38,8 +40,20 @@ pub enum SettingsDelivery {
     /// By statements once connected, for a pooler that refuses startup options. It must pool
     /// sessions.
     Session,
-    /// Not at all: they are set for the role (`alter role .. set ..`). For a pooler of transactions.
+    /// Not at all: they are set for the role (`alter role .. set ..`).
     Role,
+    /// With each transaction, for a pooler of transactions such as PgBouncer's `pool_mode =
+    /// transaction`: what a session remembers there belongs to whoever comes next. The engine then runs
+    /// every statement in a transaction, and gives none of them a name; on a pool's connections that
+    /// is up to who uses them.
+    Transaction,
+}
+
+impl SettingsDelivery {
+    /// Whether statements may have names, which belong to a session of the server.
+    pub(crate) fn names_statements(self) -> bool {
+        self != Self::Transaction
+    }
 }
 
 impl Default for PostgresOptions {
@@ -79,7 +93,11 @@ impl Postgres {
 
     /// Begins a transaction.
     pub async fn begin(&self) -> Result<Tx, Error> {
-        Ok(self.pool.begin().await?.into())
+        Ok(match &self.begin {
+            None => self.pool.begin().await?.into(),
+            // Safe: made of settings' names and quoted values, by `beginning`.
+            Some(begin) => self.pool.begin_with(AssertSqlSafe(&**begin)).await?.into(),
+        })
     }
 }
 
@@ -88,6 +106,8 @@ impl Postgres {
 pub(crate) struct PgConnector {
     options: PgConnectOptions,
     after_connect: Vec<(String, String)>,
+    /// Statements that begin each transaction, and each call, where settings last no longer.
+    begin: Option<String>,
 }
 
 impl PgConnector {
@@ -99,20 +119,31 @@ impl PgConnector {
             })?
             .application_name(&options.application_name);
         let settings = settings(options, schema);
-        Ok(match options.delivery {
-            SettingsDelivery::Startup => Self {
-                options: connect.options(settings),
-                after_connect: Vec::new(),
-            },
-            SettingsDelivery::Session => Self {
-                options: connect,
-                after_connect: settings,
-            },
-            SettingsDelivery::Role => Self {
-                options: connect,
-                after_connect: Vec::new(),
-            },
-        })
+        let mut connector = Self {
+            options: connect,
+            after_connect: Vec::new(),
+            begin: None,
+        };
+        match options.delivery {
+            SettingsDelivery::Startup => connector.options = connector.options.options(settings),
+            SettingsDelivery::Session => connector.after_connect = settings,
+            SettingsDelivery::Role => {}
+            SettingsDelivery::Transaction => {
+                connector.begin = Some(beginning(&settings)?);
+                // Poolers refuse start-up parameters that they do not know. What this one asks for is
+                // the server's default since PostgreSQL 12.
+                connector.options = connector
+                    .options
+                    .extra_float_digits(None)
+                    .statement_cache_capacity(0);
+            }
+        }
+        Ok(connector)
+    }
+
+    /// What begins a call on these connections, if calls must be transactions.
+    pub(crate) fn begin(&self) -> Option<&str> {
+        self.begin.as_deref()
     }
 
     /// Connects now.
@@ -124,7 +155,7 @@ impl PgConnector {
 
     /// A pool that connects when it must.
     pub(crate) fn pool(self, connections: u32, acquire_timeout: Duration) -> Postgres {
-        let settings = std::sync::Arc::new(self.after_connect);
+        let settings = Arc::new(self.after_connect);
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(acquire_timeout)
@@ -134,7 +165,10 @@ impl PgConnector {
                 Box::pin(async move { apply(connection, &settings).await })
             })
             .connect_lazy_with(self.options);
-        Postgres { pool }
+        Postgres {
+            pool,
+            begin: self.begin.map(Into::into),
+        }
     }
 }
 
@@ -179,6 +213,26 @@ fn settings(options: &PostgresOptions, schema: Option<String>) -> Vec<(String, S
     settings
 }
 
+/// Begins a transaction with these settings, in one round trip: several statements at once take no
+/// parameters, so the settings are written into it.
+fn beginning(settings: &[(String, String)]) -> Result<String, Error> {
+    let mut sql = "begin isolation level read committed".to_owned();
+    let mut next = "; select";
+    for (name, value) in settings {
+        let is_name = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';
+        // A backslash may or may not mean itself in a quoted text: that is a setting, too.
+        if !name.chars().all(is_name) || value.contains(['\\', '\0']) {
+            return Err(Error::Url {
+                problem: format!("the setting {name:?} cannot be had with each transaction"),
+            });
+        }
+        let value = value.replace('\'', "''");
+        sql += &[next, " set_config('", name, "', '", &value, "', true)"].concat();
+        next = ",";
+    }
+    Ok(sql)
+}
+
 const URL_FORM: &str = "expected postgres://user:password@host:5432/database, with special \
                         characters in the password percent-encoded";
 
@@ -201,6 +255,19 @@ mod tests {
                 .unwrap_or_default()
                 .contains("search_path=app")
         );
+    }
+
+    #[test]
+    fn settings_of_a_transaction_are_quoted() {
+        let of = |name: &str, value: &str| beginning(&[(name.to_owned(), value.to_owned())]);
+        let begin = of("search_path", "a,'; drop table jobs; --").unwrap();
+        assert_eq!(
+            begin,
+            "begin isolation level read committed; \
+             select set_config('search_path', 'a,''; drop table jobs; --', true)"
+        );
+        assert!(of("search_path", "\\'; drop table jobs; --").is_err());
+        assert!(of("search_path', '', true); drop table jobs; --", "").is_err());
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl Bulk {
             Operation::Cancel => "cancel",
             Operation::Discard => "discard",
             Operation::Requeue => "requeue",
+            Operation::Snooze => "snooze",
         }
     }
 
@@ -80,38 +81,42 @@ impl Bulk {
         let began = Instant::now();
         while began.elapsed() < TURN {
             anyhow::ensure!(!cx.cancelled().is_cancelled(), "was told to stop");
-            if !self.page(&cx, &mut done).await? {
+            let goes_on = self.page(&cx, &mut done).await?;
+            cx.progress(&done).await?;
+            if !goes_on {
                 return Ok(Outcome::complete_with(&done)?);
             }
-            cx.progress(&done).await?;
         }
         Ok(Outcome::snooze(Duration::ZERO))
     }
 
-    /// Whether there was a page.
+    /// Whether it goes on.
     async fn page<S: Sync>(&self, cx: &Context<S>, done: &mut Done) -> anyhow::Result<bool> {
         let page = Page {
             after: done.after.map(Cursor),
             limit: PAGE,
         };
-        let matched = cx.client().matching(&self.filter, page).await?;
-        let Some(last) = matched.last() else {
+        let found = cx.client().matching(&self.filter, page).await?;
+        let last = found.jobs.last().map(|job| Cursor(job.id));
+        let Some(after) = found.next.or(last) else {
             return Ok(false);
         };
-        let ids: Vec<JobId> = matched
+        let ids: Vec<JobId> = found
+            .jobs
             .iter()
             .filter(|job| !is_internal(&job.kind))
             .map(|job| job.id)
             .collect();
         // What is counted is only known afterwards, so it is noted with the next page.
         let mut next = *done;
-        next.after = Some(last.id);
+        next.after = Some(after.0);
         let note = Json::encode(&next)?;
         let operate = Operate {
             operation: self.operation,
             ids: &ids,
             tenant: self.filter.tenant_id.as_deref(),
             args: None,
+            run_at: None,
             audit: None,
             checkpoint: Some((cx.job().lease(), &note)),
             now: None,
@@ -125,6 +130,6 @@ impl Bulk {
             }
         }
         *done = next;
-        Ok(true)
+        Ok(found.next.is_some())
     }
 }

@@ -1,5 +1,4 @@
 use std::borrow::Cow;
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +10,9 @@ use super::sealing::{Content, Form, KeyRing, NoKeys, OpenError, Protection, form
 use super::tally::{MINUTES_KEPT, Tally};
 use crate::db;
 use crate::model::{
-    AttemptOutcome, ClaimedJob, CountedAt, Enqueued, Filter, Finish, InvalidJob, JobId, JobRecord,
-    Json, Limits, MAX_ENQUEUE, NewJob, Page, QueueStats, Timestamp, Verdict, WorkerRecord,
+    AttemptOutcome, ClaimedJob, CountedAt, Enqueued, Filter, Finish, Found, InvalidJob, JobId,
+    JobRecord, Json, Limits, MAX_ENQUEUE, NewJob, Page, QueueStats, Timestamp, Verdict,
+    WorkerRecord,
 };
 use crate::store::{self, Changed, Grain, Matched, Store, Tallied};
 use crate::telemetry::{self, Cause};
@@ -311,36 +311,43 @@ impl Client {
         self.store.get(id, tenant, None).await
     }
 
-    /// Jobs that match, newest first.
+    /// Jobs that match, newest first: a full page, or all there are. What is rare among millions may be
+    /// long in coming; [`Client::search`] has a bound.
     pub async fn list(&self, filter: &Filter, page: Page) -> Result<Vec<JobRecord>, store::Error> {
-        let Some(named) = self.under_each_name(filter) else {
-            return self.store.list(filter, page, None).await;
-        };
-        let mut jobs = Vec::new();
-        for filter in &named {
-            jobs.extend(self.store.list(filter, page, None).await?);
-        }
-        jobs.sort_unstable_by_key(|job| Reverse(job.id));
-        jobs.truncate(page.limit as usize);
-        Ok(jobs)
+        Ok(self.search(filter, page, Duration::MAX).await?.jobs)
     }
 
-    /// Which jobs match, newest first.
+    /// Jobs that match, newest first: those found `within` the time, and where the search goes on.
+    pub async fn search(
+        &self,
+        filter: &Filter,
+        page: Page,
+        within: Duration,
+    ) -> Result<Found<JobRecord>, store::Error> {
+        let Some(named) = self.under_each_name(filter) else {
+            return store::search(&*self.store, filter, page, within).await;
+        };
+        let mut pages = Vec::with_capacity(named.len());
+        for filter in &named {
+            pages.push(store::search(&*self.store, filter, page, within).await?);
+        }
+        Ok(Found::merged(pages, page.limit, |job| job.id))
+    }
+
+    /// Which jobs match, newest first, as far as one search comes.
     pub(super) async fn matching(
         &self,
         filter: &Filter,
         page: Page,
-    ) -> Result<Vec<Matched>, store::Error> {
+    ) -> Result<Found<Matched>, store::Error> {
         let Some(named) = self.under_each_name(filter) else {
             return self.store.matching(filter, page, None).await;
         };
-        let mut jobs = Vec::new();
+        let mut pages = Vec::with_capacity(named.len());
         for filter in &named {
-            jobs.extend(self.store.matching(filter, page, None).await?);
+            pages.push(self.store.matching(filter, page, None).await?);
         }
-        jobs.sort_unstable_by_key(|job| Reverse(job.id));
-        jobs.truncate(page.limit as usize);
-        Ok(jobs)
+        Ok(Found::merged(pages, page.limit, |job| job.id))
     }
 
     /// The filters for a kind that has had other names: rows keep the one they were stored under.

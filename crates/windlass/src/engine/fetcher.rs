@@ -26,17 +26,25 @@ const AHEAD_GOVERNED: Duration = Duration::from_millis(10);
 /// From so many jobs a second on, of a claim's length so many times: workers are not to wait for claims.
 const FAST: f64 = 10_000.0;
 const CLAIMS_AHEAD: u32 = 3;
+/// But never what takes longer than this.
+const MOST_AHEAD_GOVERNED: Duration = Duration::from_millis(100);
 /// The shortest wait after a claim from which a limit held something back: hints of more that it will
 /// hold back must not become claims, each in vain.
 const HELD_BACK: Duration = Duration::from_millis(10);
 /// Most jobs waiting in a buffer, however short they are.
 const MAX_AHEAD: usize = 3000;
+/// The same of a queue with limits or turns: two of its claims.
+const MAX_AHEAD_GOVERNED: usize = 2 * MAX_CLAIM_GOVERNED;
 /// The shortest wait between two claims of which the first found too little.
 const BREATH: Duration = Duration::from_millis(1);
 /// Most jobs per claim: longer statements make everyone wait.
 const MAX_CLAIM: usize = 1000;
-/// The same of a queue with limits or turns, of whose claims each looks around first.
-const MAX_CLAIM_GOVERNED: usize = 1500;
+/// The same of a queue with limits or turns, of whose claims each looks around first, whatever it takes.
+const MAX_CLAIM_GOVERNED: usize = 3000;
+
+/// Most outcomes that may wait for the store before more is claimed: what is claimed faster than it
+/// can be recorded is leased for nothing, and counts as running.
+const UNRECORDED: usize = 2000;
 
 /// What a claim came to.
 enum Claimed {
@@ -127,8 +135,21 @@ impl Fetcher {
             return std::future::pending().await;
         }
         let target = slots + ahead;
+        self.recorded().await;
         self.feed.drained_to(low_water(slots, ahead)).await;
         target - self.feed.outstanding().min(target - 1)
+    }
+
+    /// Waits until the completer is not far behind.
+    async fn recorded(&self) {
+        loop {
+            let mut freed = pin!(self.leases.freed.notified());
+            freed.as_mut().enable();
+            if self.outcomes.max_capacity() - self.outcomes.capacity() <= UNRECORDED {
+                return;
+            }
+            freed.await;
+        }
     }
 
     async fn claim(
@@ -283,15 +304,19 @@ impl Pace {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "bounded by MAX_AHEAD right after"
+        reason = "bounded right after"
     )]
     fn ahead(&self, free: bool) -> usize {
-        let of = match free {
-            true => AHEAD,
-            false if self.per_second < FAST => AHEAD_GOVERNED,
-            false => (self.claim * CLAIMS_AHEAD).clamp(AHEAD_GOVERNED, AHEAD),
+        let (of, most) = match free {
+            true => (AHEAD, MAX_AHEAD),
+            false if self.per_second < FAST => (AHEAD_GOVERNED, MAX_AHEAD_GOVERNED),
+            false => {
+                let claims = self.claim * CLAIMS_AHEAD;
+                let of = claims.clamp(AHEAD_GOVERNED, MOST_AHEAD_GOVERNED);
+                (of, MAX_AHEAD_GOVERNED)
+            }
         };
-        ((self.per_second * of.as_secs_f64()) as usize).min(MAX_AHEAD)
+        ((self.per_second * of.as_secs_f64()) as usize).min(most)
     }
 }
 

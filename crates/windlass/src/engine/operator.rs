@@ -1,8 +1,10 @@
 //! What operators do, each act recorded with who did it and why.
 
+use std::time::{Duration, Instant};
+
 use crate::model::{
     Audit, AuditEntry, AuditFilter, Drain, Enqueued, Filter, InvalidJob, JobId, JobRecord, Json,
-    MAX_SLOTS, NewJob, Page, Pause, Setting, Slots, State, Timestamp,
+    MAX_SLOTS, Mute, NewJob, Page, Pause, Setting, Slots, State, Timestamp,
 };
 use crate::store::{self, ChangeSetting, Changed, MAX_MATCHED, Operate, Operation};
 use crate::telemetry;
@@ -10,6 +12,9 @@ use crate::telemetry;
 use super::bulk::{Bulk, is_internal};
 use super::client::{Client, EnqueueError};
 use super::sealing::OpenError;
+
+/// For how long a preview goes on counting.
+const COUNTING: Duration = Duration::from_millis(50);
 
 /// The longest actor and reason that are kept, in characters.
 const MAX_ACTOR: usize = 200;
@@ -110,6 +115,17 @@ impl Client {
         Ok(decoded(&settings).map(|(_, pause)| pause).collect())
     }
 
+    /// The errors that are muted, by fingerprint.
+    pub async fn mutes(&self) -> Result<Vec<(String, Mute)>, store::Error> {
+        let settings = self.store().settings(Some(Mute::SPACE)).await?;
+        if settings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.now().await?;
+        let stand = |(_, mute): &(String, Mute)| !mute.is_over(now);
+        Ok(decoded(&settings).filter(stand).collect())
+    }
+
     /// The queues whose slots were set, by name.
     pub async fn slots(&self) -> Result<Vec<(String, Slots)>, store::Error> {
         let settings = self.store().settings(Some(Slots::SPACE)).await?;
@@ -126,19 +142,29 @@ impl Client {
         self.store().audit(filter, before, limit).await
     }
 
-    /// How many jobs [`Operator::bulk`] would go over now.
+    /// How many jobs [`Operator::bulk`] would go over now, as far as they are soon counted.
     pub async fn preview(&self, filter: &Filter) -> Result<Preview, store::Error> {
-        let page = Page {
+        let began = Instant::now();
+        let mut page = Page {
             after: None,
             limit: MAX_MATCHED,
         };
-        let matched = self.matching(filter, page).await?;
-        let at_least = matched.len() >= MAX_MATCHED as usize;
-        let jobs = matched.iter().filter(|job| !is_internal(&job.kind));
-        Ok(Preview {
-            jobs: jobs.count().min(MAX_MATCHED as usize - 1),
-            at_least,
-        })
+        let mut preview = Preview {
+            jobs: 0,
+            at_least: false,
+        };
+        loop {
+            let found = self.matching(filter, page).await?;
+            let matched = u32::try_from(found.jobs.len()).unwrap_or(u32::MAX);
+            let jobs = found.jobs.iter().filter(|job| !is_internal(&job.kind));
+            preview.jobs = (preview.jobs + jobs.count()).min(MAX_MATCHED as usize - 1);
+            page.limit = page.limit.saturating_sub(matched);
+            page.after = found.next;
+            preview.at_least = found.next.is_some();
+            if !preview.at_least || page.limit == 0 || began.elapsed() >= COUNTING {
+                return Ok(preview);
+            }
+        }
     }
 }
 
@@ -162,17 +188,63 @@ impl Operator {
 
     /// Stops a job, or asks it to stop if it runs, wherever it runs.
     pub async fn cancel(&self, id: JobId, tenant: Option<&str>) -> Result<Changed, store::Error> {
-        self.operate(Operation::Cancel, id, tenant, None).await
+        self.operate(Operation::Cancel, id, tenant, None, None)
+            .await
     }
 
     /// Sets an unfinished job aside.
     pub async fn discard(&self, id: JobId, tenant: Option<&str>) -> Result<Changed, store::Error> {
-        self.operate(Operation::Discard, id, tenant, None).await
+        self.operate(Operation::Discard, id, tenant, None, None)
+            .await
     }
 
     /// Makes a job available now.
     pub async fn requeue(&self, id: JobId, tenant: Option<&str>) -> Result<Changed, store::Error> {
-        self.operate(Operation::Requeue, id, tenant, None).await
+        self.operate(Operation::Requeue, id, tenant, None, None)
+            .await
+    }
+
+    /// Makes a job available at a time that lies ahead: revives a finished one with all its attempts.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError::Invalid`] about `run_at` if the time has passed.
+    pub async fn requeue_at(
+        &self,
+        id: JobId,
+        tenant: Option<&str>,
+        at: Timestamp,
+    ) -> Result<Changed, OperatorError> {
+        self.ahead(at).await?;
+        Ok(self
+            .operate(Operation::Requeue, id, tenant, None, Some(at))
+            .await?)
+    }
+
+    /// Lets an unfinished job, which waits for its time or a worker, wait until another time. It keeps its
+    /// attempts; a finished, running or blocked one is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError::Invalid`] about `run_at` if the time has passed.
+    pub async fn snooze(
+        &self,
+        id: JobId,
+        tenant: Option<&str>,
+        until: Timestamp,
+    ) -> Result<Changed, OperatorError> {
+        self.ahead(until).await?;
+        Ok(self
+            .operate(Operation::Snooze, id, tenant, None, Some(until))
+            .await?)
+    }
+
+    async fn ahead(&self, at: Timestamp) -> Result<(), OperatorError> {
+        if at <= self.client.now().await? {
+            let problem = "lies in the past; name a later time, or requeue it without one";
+            return Err(InvalidJob::new("run_at", problem).into());
+        }
+        Ok(())
     }
 
     /// Makes a job available now, with other args, which its kind checks.
@@ -191,7 +263,9 @@ impl Operator {
             return Err(InvalidJob::new("kind", problem).into());
         }
         let args = Some(&edited.args);
-        Ok(self.operate(Operation::Requeue, id, tenant, args).await?)
+        Ok(self
+            .operate(Operation::Requeue, id, tenant, args, None)
+            .await?)
     }
 
     async fn operate(
@@ -200,11 +274,13 @@ impl Operator {
         id: JobId,
         tenant: Option<&str>,
         args: Option<&Json>,
+        run_at: Option<Timestamp>,
     ) -> Result<Changed, store::Error> {
         let verb = match operation {
             Operation::Cancel => "cancel",
             Operation::Discard => "discard",
             Operation::Requeue => "requeue",
+            Operation::Snooze => "snooze",
         };
         let mut audit = self.audit(&format!("job.{verb}"), format!("job/{id}"));
         // What the args are is nobody's business here; that they were changed is.
@@ -214,6 +290,7 @@ impl Operator {
             ids: &[id],
             tenant,
             args,
+            run_at,
             audit: Some(&audit),
             checkpoint: None,
             now: None,
@@ -289,11 +366,7 @@ impl Operator {
         what: PauseOf,
         until: Option<Timestamp>,
     ) -> Result<Pause, OperatorError> {
-        let now = self.client.now().await?;
-        if until.is_some_and(|until| until <= now) {
-            let problem = "lies in the past; name a later time, or none";
-            return Err(InvalidJob::new("until", problem).into());
-        }
+        let now = self.begins(until).await?;
         let pause = Pause {
             reason: self.reason.clone(),
             until,
@@ -316,6 +389,51 @@ impl Operator {
         let pause = checked(what, &self.actor, Timestamp::EPOCH)?;
         self.change("pause.end", Pause::SPACE, &pause.name(), None, "pause")
             .await
+    }
+
+    /// Says that an error is known: jobs that fail with it need nobody's attention until the mute ends.
+    pub async fn mute(
+        &self,
+        fingerprint: &str,
+        until: Option<Timestamp>,
+    ) -> Result<Mute, OperatorError> {
+        let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        if !(1..=64).contains(&fingerprint.len()) || !fingerprint.chars().all(is_hex) {
+            let problem = "is not the fingerprint of an error; the list of errors tells them";
+            return Err(InvalidJob::new("fingerprint", problem).into());
+        }
+        let mute = Mute {
+            reason: self.reason.clone(),
+            by: self.actor.clone(),
+            at: self.begins(until).await?,
+            until,
+        };
+        let value = Json::encode(&mute).map_err(InvalidJob::from)?;
+        self.change(
+            "error.mute",
+            Mute::SPACE,
+            fingerprint,
+            Some(&value),
+            "error",
+        )
+        .await?;
+        Ok(mute)
+    }
+
+    /// Ends a mute; `false` if there is none.
+    pub async fn unmute(&self, fingerprint: &str) -> Result<bool, OperatorError> {
+        self.change("error.unmute", Mute::SPACE, fingerprint, None, "error")
+            .await
+    }
+
+    /// The time now, before which nothing may end.
+    async fn begins(&self, until: Option<Timestamp>) -> Result<Timestamp, OperatorError> {
+        let now = self.client.now().await?;
+        if until.is_some_and(|until| until <= now) {
+            let problem = "lies in the past; name a later time, or none";
+            return Err(InvalidJob::new("until", problem).into());
+        }
+        Ok(now)
     }
 
     /// Lets each process run so many jobs of a queue at once from now on, whatever it was started
@@ -409,6 +527,11 @@ impl Operator {
             let problem =
                 "is empty and would match every job; name at least one field, or say `all`";
             return Err(InvalidJob::new("filter", problem).into());
+        }
+        if operation == Operation::Snooze {
+            let problem =
+                "snooze is for one job at a time; pause the queue, the kind or the tenant instead";
+            return Err(InvalidJob::new("operation", problem).into());
         }
         let bulk = Bulk { operation, filter };
         let job = bulk.new_job(self.client.limits())?;

@@ -1,3 +1,4 @@
+use std::cmp::Reverse;
 use std::fmt;
 use std::str::FromStr;
 
@@ -50,6 +51,49 @@ impl Default for Page {
     }
 }
 
+/// What a page holds, newest first, and where the search goes on.
+///
+/// A page may hold less than was asked for although more match: a store that would have to look at very
+/// many jobs says how far back it came instead of keeping the caller waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<T> {
+    /// What matches, newest first.
+    pub jobs: Vec<T>,
+    /// Where the next page starts; none if nothing older matches.
+    pub next: Option<Cursor>,
+}
+
+impl<T> Found<T> {
+    /// A page of at most `limit` that came back to `reached`, or to the end if that is none.
+    pub(crate) fn new(
+        jobs: Vec<T>,
+        limit: u32,
+        reached: Option<JobId>,
+        id: fn(&T) -> JobId,
+    ) -> Self {
+        let last = jobs.last().filter(|_| jobs.len() >= limit as usize);
+        let next = last.map(id).or(reached).map(Cursor);
+        Self { jobs, next }
+    }
+
+    /// Pages of several searches, which begin at the same place, as one.
+    pub(crate) fn merged(pages: Vec<Self>, limit: u32, id: fn(&T) -> JobId) -> Self {
+        // What is older was not looked for by all of them.
+        let reached = pages
+            .iter()
+            .filter_map(|page| page.next)
+            .map(|next| next.0)
+            .max();
+        let jobs = pages.into_iter().flat_map(|page| page.jobs);
+        let mut jobs: Vec<T> = jobs
+            .filter(|job| reached.is_none_or(|reached| id(job) >= reached))
+            .collect();
+        jobs.sort_unstable_by_key(|job| Reverse(id(job)));
+        jobs.truncate(limit as usize);
+        Self::new(jobs, limit, reached, id)
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.as_uuid().simple())
@@ -92,6 +136,36 @@ mod tests {
             let text = cursor.to_string();
             prop_assert!(text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()), "{}", text);
             prop_assert_eq!(text.parse(), Ok(cursor));
+        }
+
+        #[test]
+        fn searches_that_stop_early_find_all_together(
+            ids in proptest::collection::btree_set(any::<u16>(), 0..60),
+            limit in 1..8u32,
+            looks in 1..9usize,
+        ) {
+            let id = |number: &u16| JobId::from_uuid(Uuid::from_u128(u128::from(*number)));
+            // Of three searches each finds every third, and looks at so many jobs for a page.
+            let page = |part: u16, after: Option<Cursor>| {
+                let older: Vec<u16> = ids.iter().rev().copied()
+                    .filter(|number| after.is_none_or(|after| id(number) < after.0))
+                    .collect();
+                let seen = older.iter().take(looks);
+                let found = seen.copied().filter(|number| number % 3 == part).take(limit as usize);
+                let reached = older.get(looks).and_then(|_| older.get(looks - 1));
+                Found::new(found.collect(), limit, reached.map(id), id)
+            };
+            let (mut all, mut after) = (Vec::new(), None);
+            loop {
+                let pages = (0..3).map(|part| page(part, after)).collect();
+                let found = Found::merged(pages, limit, id);
+                prop_assert!(found.jobs.len() <= limit as usize);
+                all.extend(found.jobs);
+                prop_assert!(found.next.is_none_or(|next| after.is_none_or(|after| next.0 < after.0)));
+                after = found.next;
+                if after.is_none() { break; }
+            }
+            prop_assert_eq!(all, ids.iter().rev().copied().collect::<Vec<_>>());
         }
 
         #[test]

@@ -31,7 +31,7 @@ pub(crate) use enqueue::validate_signal;
 pub use enqueue::{
     Conflict, Enqueued, Idempotency, InvalidJob, Limits, MAX_ENQUEUE, NewJob, RunAt, Unique,
 };
-pub use filter::{Cursor, Filter, InvalidCursor, Page};
+pub use filter::{Cursor, Filter, Found, InvalidCursor, Page};
 pub use flow::{
     After, Cause, Edge, End, FlowFilter, FlowId, FlowRecord, FlowState, InvalidFlow, InvalidFlowId,
     Link, MAX_EDGES, MAX_STEPS, NewFlow, NewStep, Parent, Retried, RetryRefused, Settled,
@@ -40,7 +40,7 @@ pub use flow::{
 pub use id::{InvalidId, JobId};
 pub use job::{ClaimedJob, JobRecord, QueueStats, WorkerRecord};
 pub use json::{InvalidJson, Json, MAX_DEPTH};
-pub use orders::{Drain, MAX_SLOTS, Pause, Slots};
+pub use orders::{Drain, MAX_SLOTS, Mute, Pause, Slots};
 pub use policy::{Fair, InvalidPolicy, Limit, QueuePolicy, Rate};
 pub use schedule::{
     CatchUp, Cron, Due, InvalidSchedule, ON_TIME, Origin, Overlap, Schedule, ScheduleRecord, Skip,

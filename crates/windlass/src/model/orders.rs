@@ -95,6 +95,32 @@ impl Pause {
     }
 }
 
+/// An error that operators know of: jobs that fail with it need nobody's attention until the mute ends. It
+/// changes nothing for the jobs. Kept under the error's fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mute {
+    /// Why, in the operator's words.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Who muted it.
+    pub by: String,
+    /// Since when.
+    pub at: Timestamp,
+    /// Until when; until someone ends it if none.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+}
+
+impl Mute {
+    /// The space of settings that holds mutes.
+    pub const SPACE: &'static str = "mute";
+
+    /// Whether its end has come.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
 /// A worker is to start nothing more. Kept under the worker's id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drain {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{Changed, Error};
 use crate::db;
 use crate::model::{
-    Audit, AuditEntry, AuditFilter, Filter, JobId, Json, Lease, Page, Setting, State, Timestamp,
+    Audit, AuditEntry, AuditFilter, Filter, Found, JobId, Json, Lease, Page, Setting, State,
+    Timestamp,
 };
 
 /// Changes one setting.
@@ -46,8 +47,10 @@ pub enum Operation {
     Cancel,
     /// Sets them aside as dead.
     Discard,
-    /// Makes them available now.
+    /// Makes them available now, or at the time that [`Operate::run_at`] says.
     Requeue,
+    /// Makes what waits for its time, or for a worker, wait until [`Operate::run_at`]; as it is without one.
+    Snooze,
 }
 
 /// Does one thing to jobs.
@@ -61,6 +64,8 @@ pub struct Operate<'a> {
     pub tenant: Option<&'a str>,
     /// New args for what is requeued, in the form that the store is to keep.
     pub args: Option<&'a Json>,
+    /// When what is requeued or snoozed is due, if not at once.
+    pub run_at: Option<Timestamp>,
     /// Who does it and why, if that is to be recorded. The store adds how the job was and is.
     pub audit: Option<&'a Audit>,
     /// Who does it, if a job does, and how far that job has got: see
@@ -117,7 +122,7 @@ pub trait Control: Debug + Send + Sync + 'static {
         filter: &Filter,
         page: Page,
         now: Option<Timestamp>,
-    ) -> Result<Vec<Matched>, Error>;
+    ) -> Result<Found<Matched>, Error>;
 
     /// Adds to the audit log what needs no other change of the store.
     async fn record_audit(&self, audit: &Audit, now: Option<Timestamp>) -> Result<(), Error>;
@@ -194,7 +199,7 @@ impl Operate<'_> {
         let (mut before, mut tenant_id) = (None, audit.tenant_id.clone());
         let mut after = format!(r#"{{"jobs":{changed}}}"#);
         if let [one] = operated {
-            after = format!(r#"{{"state":"{}"}}"#, self.leads_to(one.changed));
+            after = self.leads_to(one.changed);
             if let Some((state, tenant)) = &one.was {
                 before = Some(Json::trusted(format!(r#"{{"state":"{state}"}}"#)));
                 tenant_id = tenant_id.or_else(|| tenant.clone());
@@ -208,12 +213,26 @@ impl Operate<'_> {
         })
     }
 
-    const fn leads_to(&self, changed: Changed) -> &'static str {
-        match (changed, self.operation) {
+    /// The time that a job is given, by what gives it one.
+    pub(super) fn time(&self, changed: Changed) -> Option<Timestamp> {
+        let gives = matches!(self.operation, Operation::Requeue | Operation::Snooze);
+        self.run_at.filter(|_| gives && changed == Changed::Done)
+    }
+
+    /// How a job is afterwards, as the audit log tells it.
+    fn leads_to(&self, changed: Changed) -> String {
+        let state = match (changed, self.operation) {
             (Changed::Asked, _) => "asked to stop",
             (_, Operation::Cancel) => "cancelled",
             (_, Operation::Discard) => "dead",
+            (_, Operation::Requeue) if self.run_at.is_some() => "scheduled",
             (_, Operation::Requeue) => "available",
+            // It stays what it was: only its time is another.
+            (_, Operation::Snooze) => "waits",
+        };
+        match self.time(changed) {
+            Some(at) => format!(r#"{{"state":"{state}","run_at":"{at}"}}"#),
+            None => format!(r#"{{"state":"{state}"}}"#),
         }
     }
 }

@@ -19,6 +19,15 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// Something between the program and its database breaks what sessions are for.
+    #[error(
+        "a pooler stands between this program and its database and {does}: connect past it, or tell \
+         the store of it (`SettingsDelivery::Transaction`)"
+    )]
+    Pooler {
+        /// What it was found to do.
+        does: &'static str,
+    },
     /// A setting is not at the version that its writer expected: somebody else was faster.
     #[error("setting {setting} is at version {found}, not {expected}: read it again, then decide")]
     Conflict {

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 
 use crate::db;
 use crate::model::{
-    ClaimedJob, Enqueued, Filter, Finish, JobId, JobRecord, Json, Lease, NewJob, Page, QueueStats,
-    Recorded, Timestamp, WorkerRecord,
+    ClaimedJob, Enqueued, Filter, Finish, Found, JobId, JobRecord, Json, Lease, NewJob, Page,
+    QueueStats, Recorded, Timestamp, WorkerRecord,
 };
 
 mod at_rest;
@@ -29,6 +29,7 @@ mod news;
 pub mod postgres;
 mod schedules;
 mod schema;
+mod search;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod tallies;
@@ -45,6 +46,7 @@ pub use governed::{Governed, Granted};
 pub use news::{Finished, News, Since};
 pub use schedules::{Fire, Fired, Schedules};
 pub use schema::Schema;
+pub(crate) use search::search;
 pub use tallies::{Grain, Tallied, Tallies};
 pub use wake::{Wake, WakeReceiver, Waker};
 
@@ -307,13 +309,13 @@ pub trait Store: Control + Flows + Governed + News + Schedules + Tallies + Value
         now: Option<Timestamp>,
     ) -> Result<Option<JobRecord>, Error>;
 
-    /// Jobs that match, newest first.
+    /// Jobs that match, newest first. It may stop before the page is full, and says where it goes on.
     async fn list(
         &self,
         filter: &Filter,
         page: Page,
         now: Option<Timestamp>,
-    ) -> Result<Vec<JobRecord>, Error>;
+    ) -> Result<Found<JobRecord>, Error>;
 
     /// How each queue with unfinished jobs stands.
     async fn queues(&self, now: Option<Timestamp>) -> Result<Vec<QueueStats>, Error>;

@@ -13,7 +13,7 @@ use apalis_core::task::task_id::TaskId;
 use super::record::Claimed;
 use super::{Error, WindlassBackend, ids, tasks};
 use crate::model::{Cursor, JobId, JobRecord, Json, Page, QueueStats, WorkerRecord};
-use crate::store::{Changed, Prune, Rescue};
+use crate::store::{self, Changed, Prune, Rescue};
 
 /// Most jobs that one call of the store deletes, takes back or lists.
 const BATCH: u32 = 1000;
@@ -39,10 +39,10 @@ impl<Args> WindlassBackend<Args> {
                 0 => size,
                 _ => u32::try_from(skip).unwrap_or(BATCH).min(BATCH),
             };
-            let page = self
-                .store()
-                .list(&which, Page { after, limit }, None)
-                .await?;
+            let page = Page { after, limit };
+            let page = store::search(&**self.store(), &which, page, Duration::MAX)
+                .await?
+                .jobs;
             if skip == 0 {
                 return Ok(page.into_iter().map(tasks::recorded).collect());
             }

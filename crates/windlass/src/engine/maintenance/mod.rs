@@ -100,12 +100,13 @@ async fn round(
     rounds: &mut Rounds,
     tick: Duration,
 ) -> Result<(), Error> {
-    // A process that was frozen has heard of nobody meanwhile: that is no calm either.
+    // Those who do not lead ask too: whoever takes over knows how long it has been calm.
+    let leads = leader.leads(store).await?;
+    // A process that was frozen, or waited long for its answer (on SQLite, for one that was frozen while it
+    // wrote), has heard of nobody meanwhile: that is no calm either.
     if rounds.last.elapsed() > tick * 4 {
         rounds.calm_since = None;
     }
-    // Those who do not lead ask too: whoever takes over knows how long it has been calm.
-    let leads = leader.leads(store).await?;
     rounds.last = Instant::now();
     let calm_since = *rounds.calm_since.get_or_insert(rounds.last);
     if !leads {

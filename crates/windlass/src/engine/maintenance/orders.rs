@@ -3,14 +3,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::Service;
-use crate::model::{Audit, Drain, Pause, Setting};
+use crate::model::{Audit, Drain, Mute, Pause, Setting};
 use crate::store::{ChangeSetting, Error, Store};
 
 /// Who the engine is in the audit log.
 pub(crate) const ENGINE: &str = "windlass";
 
-/// Tidies away orders that have no effect any more: pauses that are over, and drains of workers that
-/// are gone.
+/// Tidies away orders that have no effect any more: pauses and mutes that are over, and drains of
+/// workers that are gone.
 pub(super) struct OrdersService;
 
 #[async_trait]
@@ -25,6 +25,12 @@ impl Service for OrdersService {
             let pause = setting.value.decode::<Pause>();
             if pause.is_ok_and(|pause| pause.is_over(now)) {
                 remove(store, &setting, "pause.over", "pause").await?;
+            }
+        }
+        for setting in store.settings(Some(Mute::SPACE)).await? {
+            let mute = setting.value.decode::<Mute>();
+            if mute.is_ok_and(|mute| mute.is_over(now)) {
+                remove(store, &setting, "mute.over", "error").await?;
             }
         }
         let drains = store.settings(Some(Drain::SPACE)).await?;
@@ -94,6 +100,22 @@ mod tests {
             };
             store.change_setting(change).await.unwrap();
         }
+        let mute = Mute {
+            reason: None,
+            by: "ada".into(),
+            at: now,
+            until: Some(now),
+        };
+        let mute = Json::encode(&mute).unwrap();
+        let change = ChangeSetting {
+            space: Mute::SPACE,
+            name: "0a",
+            value: Some(&mute),
+            expected: None,
+            audit: &audit,
+            now: None,
+        };
+        store.change_setting(change).await.unwrap();
         let drain = Json::parse(r#"{"by":"ada","at":"2026-01-01T00:00:00Z"}"#).unwrap();
         let change = ChangeSetting {
             space: Drain::SPACE,
@@ -111,8 +133,8 @@ mod tests {
         let mut expected = kept.map(|pause| pause.name());
         expected.sort_unstable();
         assert_eq!(names, expected);
-        let log = store.audit(&AuditFilter::default(), None, 2).await.unwrap();
+        let log = store.audit(&AuditFilter::default(), None, 3).await.unwrap();
         let actions: Vec<&str> = log.iter().map(|e| e.audit.action.as_str()).collect();
-        assert_eq!(actions, ["worker.gone", "pause.over"]);
+        assert_eq!(actions, ["worker.gone", "mute.over", "pause.over"]);
     }
 }

@@ -12,11 +12,11 @@ use super::super::{
 use super::{Data, MemoryStore};
 use crate::db;
 use crate::model::{
-    Audit, AuditEntry, AuditFilter, Filter, JobId, JobRecord, Lease, Page, Recorded, Setting,
-    Timestamp,
+    Audit, AuditEntry, AuditFilter, Filter, Found, JobId, JobRecord, Lease, Page, Recorded,
+    Setting, Timestamp,
 };
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Controls {
     settings: BTreeMap<(String, String), Setting>,
     version: i64,
@@ -75,7 +75,11 @@ impl Data {
                 Operation::Cancel => self.cancel(*id, operate.tenant, now),
                 Operation::Discard => self.discard(*id, operate.tenant, now),
                 Operation::Requeue => self.requeue(*id, operate.tenant, now),
+                Operation::Snooze => self.snooze(*id, operate.tenant),
             };
+            if let Some(at) = operate.time(changed) {
+                self.jobs.set_time(*id, at, now);
+            }
             if let (Changed::Done, Some(args)) = (changed, operate.args) {
                 self.jobs.change(*id, now, |job| job.args = args.clone());
             }
@@ -154,17 +158,16 @@ impl Control for MemoryStore {
         filter: &Filter,
         page: Page,
         now: Option<Timestamp>,
-    ) -> Result<Vec<Matched>, Error> {
+    ) -> Result<Found<Matched>, Error> {
         Ok(self.at(now, |data, now| {
             let matched = |job: &JobRecord| Matched {
                 id: job.id,
                 kind: job.kind.clone(),
             };
             let limit = page.limit.clamp(1, MAX_MATCHED);
-            data.matching(filter, page.after, now)
-                .take(limit as usize)
-                .map(matched)
-                .collect()
+            let matching = data.matching(filter, page.after, now);
+            let jobs = matching.take(limit as usize).map(matched).collect();
+            Found::new(jobs, limit, None, |job| job.id)
         }))
     }
 

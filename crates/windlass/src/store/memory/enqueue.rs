@@ -11,14 +11,14 @@ use crate::model::{
 pub(super) type UniqueKey = (String, Option<String>, String);
 
 /// Who took a unique key last. The key is held while that job is unfinished, and until a time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Held {
     by: JobId,
     until: Timestamp,
 }
 
 /// The answer to a request, until a time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Remembered {
     job: JobId,
     digest: String,

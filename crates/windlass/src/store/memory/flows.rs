@@ -18,14 +18,14 @@ use crate::store::flows::{FLOW_CANCELLED, MAX_PAGE, kept_for};
 use crate::store::{Changed, Error, FlowChanged, Flows, Prune, Started};
 
 /// Every flow, its steps, and who waits for whom.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Book {
     flows: BTreeMap<FlowId, (FlowRecord, Vec<JobId>)>,
     steps: HashMap<JobId, Step>,
     children: HashMap<JobId, Vec<JobId>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Step {
     flow: FlowId,
     position: u32,

@@ -10,7 +10,7 @@ use crate::model::{Cell, Event, JobId, JobRecord, State, Timestamp, Transition};
 /// One tenant's ordering key.
 type Line = (Option<String>, String);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Jobs {
     all: BTreeMap<JobId, JobRecord>,
     /// What may be claimed once its time has come: for each queue and priority, in order of claims.
@@ -75,6 +75,20 @@ impl Jobs {
         self.all.insert(id, job);
         if let Some(line) = freed {
             self.hand_on(&line, now);
+        }
+    }
+
+    /// An unfinished job, which does not run, is due at a time that lies ahead.
+    pub(super) fn set_time(&mut self, id: JobId, at: Timestamp, now: Timestamp) {
+        self.change(id, now, |job| {
+            job.run_at = at;
+            if job.state == State::Available {
+                job.state = State::Scheduled;
+            }
+        });
+        // Whoever sleeps until the next time may have to wake earlier now.
+        if let Some(job) = self.all.get(&id) {
+            self.woken.insert(job.queue.clone());
         }
     }
 

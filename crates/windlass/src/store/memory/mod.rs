@@ -15,6 +15,7 @@
 //! - `control`: settings and the audit log
 //! - `schedules`: the timetable and its ticks
 //! - `tallies`: what happened, counted
+//! - `models`: tests that try every order of events on all of the above
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -28,8 +29,8 @@ use super::{
 };
 use crate::db;
 use crate::model::{
-    Buckets, ClaimedJob, Enqueued, Filter, Finish, JobId, JobRecord, Json, Lease, NewJob, Page,
-    QueueStats, Recorded, Signal, Timestamp, WorkerRecord,
+    Buckets, ClaimedJob, Enqueued, Filter, Finish, Found, JobId, JobRecord, Json, Lease, NewJob,
+    Page, QueueStats, Recorded, Signal, Timestamp, WorkerRecord,
 };
 
 mod at_rest;
@@ -40,6 +41,8 @@ mod enqueue;
 mod flows;
 mod governed;
 mod jobs;
+#[cfg(test)]
+mod models;
 mod news;
 mod operate;
 mod processes;
@@ -67,7 +70,7 @@ pub struct MemoryStore {
 }
 
 /// Everything there is. Each verb is a method, in the file of its group.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Data {
     jobs: Jobs,
     unique: HashMap<UniqueKey, Held>,
@@ -294,7 +297,7 @@ impl Store for MemoryStore {
         filter: &Filter,
         page: Page,
         now: Option<Timestamp>,
-    ) -> Result<Vec<JobRecord>, Error> {
+    ) -> Result<Found<JobRecord>, Error> {
         Ok(self.at(now, |data, now| data.list(filter, page, now)))
     }
 

@@ -64,6 +64,15 @@ impl Data {
         Changed::Done
     }
 
+    /// Whether it waits for nothing but a time or a worker, and may be given another time.
+    pub(super) fn snooze(&self, id: JobId, tenant: Option<&str>) -> Changed {
+        match self.visible(id, tenant) {
+            None => Changed::NotFound,
+            Some(job) if job.state.is_claimable() => Changed::Done,
+            Some(job) => Changed::Refused(job.state),
+        }
+    }
+
     pub(super) fn prune(&mut self, prune: Prune, now: Timestamp) -> u64 {
         let mut over: Vec<(Timestamp, JobId)> = self
             .jobs

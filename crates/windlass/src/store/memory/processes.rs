@@ -9,7 +9,7 @@ use crate::model::{Timestamp, WorkerRecord};
 const SILENCE: Duration = Duration::from_hours(24);
 
 /// Somebody leads until a time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Term {
     holder: String,
     until: Timestamp,
@@ -48,6 +48,13 @@ impl Data {
         };
         self.roles.insert(elect.role.to_owned(), term);
         true
+    }
+
+    /// Who leads, and until when.
+    #[cfg(test)]
+    pub(super) fn term_of(&self, role: &str) -> Option<(&str, Timestamp)> {
+        let term = self.roles.get(role)?;
+        Some((&term.holder, term.until))
     }
 
     pub(super) fn resign(&mut self, role: &str, holder: &str) {

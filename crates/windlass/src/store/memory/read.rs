@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Data;
-use crate::model::{Cursor, Filter, JobId, JobRecord, Page, QueueStats, State, Timestamp};
+use crate::model::{Cursor, Filter, Found, JobId, JobRecord, Page, QueueStats, State, Timestamp};
 
 /// The largest page of a list.
 const MAX_PAGE: u32 = 1000;
@@ -13,11 +13,11 @@ impl Data {
         self.visible(id, tenant).map(|job| seen(job, now))
     }
 
-    pub(super) fn list(&self, filter: &Filter, page: Page, now: Timestamp) -> Vec<JobRecord> {
-        self.matching(filter, page.after, now)
-            .take(page.limit.clamp(1, MAX_PAGE) as usize)
-            .map(|job| seen(job, now))
-            .collect()
+    pub(super) fn list(&self, filter: &Filter, page: Page, now: Timestamp) -> Found<JobRecord> {
+        let limit = page.limit.clamp(1, MAX_PAGE);
+        let matching = self.matching(filter, page.after, now).take(limit as usize);
+        let jobs = matching.map(|job| seen(job, now)).collect();
+        Found::new(jobs, limit, None, |job| job.id)
     }
 
     /// The jobs that match, newest first.

@@ -14,15 +14,15 @@ use crate::model::{
     TickRecord, Timestamp,
 };
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Timetable {
-    schedules: BTreeMap<String, ScheduleRecord>,
+    pub(super) schedules: BTreeMap<String, ScheduleRecord>,
     /// By schedule and fire time. The state of a tick is the one its job had when it was last settled.
-    ticks: BTreeMap<(String, Timestamp), TickRecord>,
+    pub(super) ticks: BTreeMap<(String, Timestamp), TickRecord>,
 }
 
 impl Data {
-    fn declare_schedules(&mut self, schedules: &[Schedule], now: Timestamp) {
+    pub(super) fn declare_schedules(&mut self, schedules: &[Schedule], now: Timestamp) {
         let known = &mut self.timetable.schedules;
         for schedule in schedules {
             let record = ScheduleRecord::declared(known.get(&schedule.name), schedule, now);
@@ -48,7 +48,13 @@ impl Data {
         retired
     }
 
-    fn pause_schedule(&mut self, name: &str, note: &str, audit: &Audit, now: Timestamp) -> bool {
+    pub(super) fn pause_schedule(
+        &mut self,
+        name: &str,
+        note: &str,
+        audit: &Audit,
+        now: Timestamp,
+    ) -> bool {
         let Some(record) = self.timetable.schedules.get_mut(name) else {
             return false;
         };
@@ -58,7 +64,7 @@ impl Data {
         true
     }
 
-    fn resume_schedule(&mut self, name: &str, audit: &Audit, now: Timestamp) -> bool {
+    pub(super) fn resume_schedule(&mut self, name: &str, audit: &Audit, now: Timestamp) -> bool {
         let paused = self.timetable.schedules.get_mut(name);
         let Some(record) = paused.filter(|record| record.paused_at.is_some()) else {
             return false;
@@ -70,7 +76,7 @@ impl Data {
         true
     }
 
-    fn fire(&mut self, fire: &Fire<'_>, now: Timestamp) -> Fired {
+    pub(super) fn fire(&mut self, fire: &Fire<'_>, now: Timestamp) -> Fired {
         let Some(record) = self.timetable.schedules.get_mut(fire.schedule) else {
             return Fired::Off;
         };
@@ -130,14 +136,14 @@ impl Data {
         .collect()
     }
 
-    fn ticks_of(&self, schedule: &str) -> impl DoubleEndedIterator<Item = &TickRecord> {
+    pub(super) fn ticks_of(&self, schedule: &str) -> impl DoubleEndedIterator<Item = &TickRecord> {
         let from = (schedule.to_owned(), Timestamp::EPOCH);
         let to = (schedule.to_owned(), Timestamp::MAX);
         let range = (Bound::Included(from), Bound::Included(to));
         self.timetable.ticks.range(range).map(|(_, tick)| tick)
     }
 
-    fn pass_over(&mut self, schedule: &str, missed: &[Timestamp], now: Timestamp) {
+    pub(super) fn pass_over(&mut self, schedule: &str, missed: &[Timestamp], now: Timestamp) {
         let (Some(last), Some(record)) =
             (missed.last(), self.timetable.schedules.get_mut(schedule))
         else {

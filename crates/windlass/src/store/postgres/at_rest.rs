@@ -1,12 +1,12 @@
 //! Values as they are stored.
 
 use async_trait::async_trait;
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::lane::run;
-use super::{Error, PgStore, rows, sql};
+use super::{Error, PgStore, Session, rows, sql};
 use crate::model::{JobId, Json};
 use crate::store::{AtRest, Rewrite, Values, Walk};
 
@@ -38,7 +38,7 @@ impl Values for PgStore {
     }
 }
 
-async fn rewrite_one(connection: &mut PgConnection, rewrite: &Rewrite) -> Result<bool, Error> {
+async fn rewrite_one(connection: &mut Session<'_>, rewrite: &Rewrite) -> Result<bool, Error> {
     // A result is only of a finished job, a checkpoint only of an unfinished one.
     if rewrite.result.is_none()
         && changed(
@@ -62,7 +62,7 @@ async fn rewrite_one(connection: &mut PgConnection, rewrite: &Rewrite) -> Result
 }
 
 async fn changed(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     statement: &'static str,
     rewrite: &Rewrite,
     other: Option<&(Json, Json)>,

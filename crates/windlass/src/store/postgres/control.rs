@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 
 use super::lane::{run, transaction};
 use super::rows::{self, Time};
-use super::{Error, PgStore, connection, sql};
+use super::{Error, PgStore, Session, sql};
 use crate::db;
-use crate::model::{Audit, AuditEntry, AuditFilter, Filter, Json, Lease, Page, Setting, Timestamp};
+use crate::model::{
+    Audit, AuditEntry, AuditFilter, Filter, Found, Json, Lease, Page, Setting, Timestamp,
+};
 use crate::store::control::{MAX_AUDIT_PAGE, MAX_CANCEL_REQUESTS};
 use crate::store::{ChangeSetting, Changed, Control, Matched, Operate, SettingChanged};
 
@@ -64,7 +66,7 @@ impl Control for PgStore {
         filter: &Filter,
         page: Page,
         now: Option<Timestamp>,
-    ) -> Result<Vec<Matched>, Error> {
+    ) -> Result<Found<Matched>, Error> {
         self.shared.matching(filter, page, now).await
     }
 
@@ -75,7 +77,9 @@ impl Control for PgStore {
     }
 
     async fn record_audit_in(&self, tx: &mut db::Tx, audit: &Audit) -> Result<(), Error> {
-        let connection = connection(tx, "record an audit in a transaction of another database")?;
+        let connection = &mut self
+            .shared
+            .session(tx, "record an audit in a transaction of another database")?;
         record(connection, audit, None).await
     }
 
@@ -123,7 +127,7 @@ impl Control for PgStore {
 }
 
 async fn change_setting(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     change: &ChangeSetting<'_>,
 ) -> Result<SettingChanged, Error> {
     let version: i64 = sqlx::query_scalar(sql::LOCK_SETTINGS)
@@ -172,7 +176,7 @@ async fn change_setting(
 
 /// Adds to the audit log, in whatever transaction the connection is.
 pub(super) async fn record(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     audit: &Audit,
     now: Option<Time>,
 ) -> Result<(), Error> {

@@ -6,9 +6,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::PgConnection;
-
-use super::{Error, sql};
+use super::{Error, Session, sql};
 use crate::model::{NewJob, State, Timestamp};
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
@@ -23,12 +21,12 @@ const CHUNK: usize = 256 * 1024;
 
 /// Adds jobs that are not there. Without keys, and without ordering keys.
 pub(super) async fn insert(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     jobs: &[&NewJob],
     governed: &HashSet<String>,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let mut copy = connection.copy_in_raw(sql::ENQUEUE_COPY).await?;
+    let mut copy = connection.copy_in(sql::ENQUEUE_COPY).await?;
     let mut buffer = Buffer::default();
     buffer.0.extend_from_slice(SIGNATURE);
     buffer.long(0); // no flags

@@ -2,19 +2,19 @@
 //!
 //! One job without keys is one prepared statement that commits by itself, and so are some; many are
 //! copied (`copy.rs`). Wake-ups are sent beside them, never by them. Jobs with unique or idempotency
-//! keys go through `keys.rs`.
+//! keys go through `keys.rs`. Those of several callers at once go together (`gather.rs`).
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use sqlx::Row;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
-use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::lane::{run, transaction};
 use super::rows::{self, Time};
-use super::{Error, Shared, copy, keys, lane, planner, sql};
+use super::{Error, Session, Shared, copy, keys, lane, planner, sql};
 use crate::db;
 use crate::model::{Enqueued, JobId, NewJob, RunAt, Timestamp};
 
@@ -31,20 +31,53 @@ impl Shared {
         now: Option<Timestamp>,
     ) -> Result<Vec<Enqueued>, Error> {
         let doubtful = self.sent.note(jobs.iter().map(|job| job.id));
+        match now {
+            None => self.enqueue_now(jobs, doubtful).await,
+            now => self.enqueue_alone(jobs, &doubtful, now).await,
+        }
+    }
+
+    /// Enqueues jobs with nobody else's.
+    pub(super) async fn enqueue_alone(
+        self: &Arc<Self>,
+        jobs: &[NewJob],
+        doubtful: &HashSet<JobId>,
+        now: Option<Timestamp>,
+    ) -> Result<Vec<Enqueued>, Error> {
         let governed = &*self.governed_names();
         let answers = if has_keys(jobs) {
-            transaction!(self.enqueues, |connection| {
-                keys::enqueue(connection, jobs, &doubtful, governed, now).await
-            })?
+            self.insert_keyed(jobs, doubtful, governed, now).await?
         } else {
             let jobs: Vec<&NewJob> = jobs.iter().collect();
-            match self.copy(&jobs, &doubtful, governed, now).await? {
+            match self.copy(&jobs, doubtful, governed, now).await? {
                 Some(answers) => answers,
-                None => self.insert(&jobs, &doubtful, governed, now).await?,
+                None => self.insert(&jobs, doubtful, governed, now).await?,
             }
         };
         self.enqueued(&queues(jobs), now);
         Ok(answers)
+    }
+
+    async fn insert_keyed(
+        &self,
+        jobs: &[NewJob],
+        doubtful: &HashSet<JobId>,
+        governed: &HashSet<String>,
+        now: Option<Timestamp>,
+    ) -> Result<Vec<Enqueued>, Error> {
+        if let [job] = jobs
+            && doubtful.is_empty()
+        {
+            let answer = run!(self.enqueues, |connection| {
+                enqueue_one_in(connection, job, governed, now).await
+            })?;
+            if let Some(answer) = answer {
+                return Ok(vec![answer]);
+            }
+        }
+        transaction!(self.enqueues, |connection| {
+            keys::enqueue(connection, jobs, doubtful, governed, now).await
+        })
     }
 
     /// Copies jobs in, if they are many and it can be done.
@@ -101,7 +134,7 @@ impl Shared {
         jobs: &[NewJob],
         now: Option<Timestamp>,
     ) -> Result<Vec<Enqueued>, Error> {
-        let connection = super::connection(tx, "enqueue in another store's transaction")?;
+        let connection = &mut self.session(tx, "enqueue in another store's transaction")?;
         let doubtful = self.sent.note(jobs.iter().map(|job| job.id));
         let governed = &*self.governed_names();
         let answers = match jobs {
@@ -134,7 +167,7 @@ impl Shared {
 
 /// Adds a job in one call, if it is new and nobody ever took its key: most are, most never.
 async fn enqueue_one_in(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     job: &NewJob,
     governed: &HashSet<String>,
     now: Option<Timestamp>,
@@ -156,7 +189,7 @@ async fn enqueue_one_in(
 }
 
 async fn enqueue_all_in(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     jobs: &[NewJob],
     doubtful: &HashSet<JobId>,
     governed: &HashSet<String>,
@@ -173,18 +206,18 @@ async fn enqueue_all_in(
     Ok(answers)
 }
 
-fn has_keys(jobs: &[NewJob]) -> bool {
+pub(super) fn has_keys(jobs: &[NewJob]) -> bool {
     jobs.iter()
         .any(|job| job.unique.is_some() || job.idempotency.is_some())
 }
 
-fn queues(jobs: &[NewJob]) -> BTreeSet<&str> {
+pub(super) fn queues(jobs: &[NewJob]) -> BTreeSet<&str> {
     jobs.iter().map(|job| job.queue.as_str()).collect()
 }
 
 /// Adds jobs without keys, unless they are there already.
-async fn insert_new(
-    connection: &mut PgConnection,
+pub(super) async fn insert_new(
+    connection: &mut Session<'_>,
     jobs: &[&NewJob],
     doubtful: &HashSet<JobId>,
     governed: &HashSet<String>,
@@ -197,7 +230,7 @@ async fn insert_new(
 
 /// Jobs less those that are there already, or come twice, which only doubtful ones can.
 async fn without_known<'a>(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     jobs: &[&'a NewJob],
     doubtful: &HashSet<JobId>,
 ) -> Result<Vec<&'a NewJob>, Error> {
@@ -226,7 +259,7 @@ fn answers(jobs: &[&NewJob], mut inserted: HashSet<JobId>) -> Vec<Enqueued> {
 
 /// Which of the jobs there are already.
 pub(super) async fn known(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     jobs: impl Iterator<Item = JobId>,
 ) -> Result<HashSet<JobId>, Error> {
     let jobs: Vec<Uuid> = jobs.map(JobId::as_uuid).collect();
@@ -244,7 +277,7 @@ pub(super) async fn known(
 
 /// Adds jobs; says which were not there.
 pub(super) async fn insert(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     jobs: &[&NewJob],
     governed: &HashSet<String>,
     now: Option<Timestamp>,
@@ -263,7 +296,7 @@ pub(super) async fn insert(
 }
 
 async fn insert_one(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     job: &NewJob,
     governed: &HashSet<String>,
     now: Option<Timestamp>,
@@ -306,7 +339,7 @@ fn bound<'q>(
 }
 
 async fn insert_many(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     jobs: &[&NewJob],
     governed: &HashSet<String>,
     now: Option<Timestamp>,

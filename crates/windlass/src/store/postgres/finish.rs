@@ -5,15 +5,15 @@
 
 use std::collections::HashSet;
 
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::lane::{run, transaction};
 use super::lines::{self, Freed, Line};
 use super::rows::{self, Time};
 use super::steps::{self, Ended, Steps};
-use super::{Error, Shared, keys, planner, signals, sql};
+use super::{Error, Session, Shared, keys, planner, signals, sql};
 use crate::db;
 use crate::model::{End, Finish, Json, Lease, MAX_ATTEMPT_RECORDS, Recorded, Timestamp, Verdict};
 
@@ -87,7 +87,7 @@ impl Shared {
         now: Option<Timestamp>,
     ) -> Result<Recorded, Error> {
         let joined = tx.joined_lines().to_vec();
-        let connection = super::connection(tx, "finish in another store's transaction")?;
+        let connection = &mut self.session(tx, "finish in another store's transaction")?;
         if let (Verdict::Complete { result }, None) = (&finish.verdict, now)
             && let Some(completed) =
                 complete_in(connection, finish.lease, result.as_ref(), &joined).await?
@@ -122,7 +122,7 @@ struct Completed {
 
 /// Nothing is done if the job is a step of a flow, which takes more.
 async fn complete_in(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     lease: Lease,
     result: Option<&Json>,
     joined: &[Line],
@@ -233,7 +233,7 @@ fn answers(finishes: &[Finish], mut written: HashSet<Lease>) -> Vec<Recorded> {
 
 /// Everything, in the transaction that the connection is in.
 async fn write(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     batch: &Batch<'_>,
     joined: &[Line],
     now: Option<Time>,
@@ -266,7 +266,7 @@ async fn write(
 
 /// Cancels those that should be put back but were asked to stop.
 async fn grant(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     batch: &Batch<'_>,
     now: Option<Time>,
 ) -> Result<Written, Error> {
@@ -289,7 +289,7 @@ async fn grant(
 }
 
 async fn complete(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     finishes: &[&Finish],
     ordered: bool,
     now: Option<Time>,
@@ -318,7 +318,7 @@ async fn complete(
 }
 
 async fn set_aside(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     finishes: &[&Finish],
     only_wished: bool,
     now: Option<Time>,
@@ -361,7 +361,7 @@ const fn given_back(finish: &Finish) -> i16 {
 }
 
 async fn put_back(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     finishes: &[&Finish],
     now: Option<Time>,
     written: &mut Written,
@@ -407,7 +407,7 @@ async fn put_back(
 
 /// Tidies away unique keys that nothing holds any more. A key without a window is free once its job
 /// is finished, tidied or not.
-async fn release(connection: &mut PgConnection, written: &Written) -> Result<(), Error> {
+async fn release(connection: &mut Session<'_>, written: &Written) -> Result<(), Error> {
     if written.keys.is_empty() {
         return Ok(());
     }

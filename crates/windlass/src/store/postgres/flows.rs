@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::lane::{run, transaction};
 use super::lines::Freed;
 use super::rows::{self, Time};
 use super::steps::{self, Ended, Tally};
-use super::{Error, PgStore, Shared, connection, lines, signals, sql};
+use super::{Error, PgStore, Session, Shared, lines, signals, sql};
 use crate::db;
 use crate::model::{
     Edge, End, FlowFilter, FlowId, FlowRecord, JobId, Json, Lease, NewFlow, Parent, Recorded,
@@ -37,7 +37,9 @@ impl Flows for PgStore {
         lease: Lease,
         note: &Json,
     ) -> Result<Recorded, Error> {
-        let connection = connection(tx, "keep a checkpoint in another store's transaction")?;
+        let connection = &mut self
+            .shared
+            .session(tx, "keep a checkpoint in another store's transaction")?;
         checkpoint(connection, lease, note).await
     }
 
@@ -185,7 +187,7 @@ impl Shared {
 }
 
 pub(super) async fn checkpoint(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     lease: Lease,
     note: &Json,
 ) -> Result<Recorded, Error> {
@@ -204,7 +206,7 @@ pub(super) async fn checkpoint(
 
 /// Whether all of the flow's steps have ended; the flow and its lines are locked.
 async fn lock(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     id: FlowId,
     tenant: Option<&str>,
 ) -> Result<Option<bool>, Error> {
@@ -221,7 +223,7 @@ async fn lock(
 }
 
 async fn cancel(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     id: FlowId,
     tenant: Option<&str>,
     now: Option<Time>,
@@ -272,7 +274,7 @@ async fn cancel(
 
 /// Retries a flow, in the transaction that the connection is in.
 async fn run_again(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     id: FlowId,
     tenant: Option<&str>,
     from: Option<&str>,
@@ -308,7 +310,7 @@ async fn run_again(
     Ok((FlowChanged::Done(count), freed))
 }
 
-async fn states(connection: &mut PgConnection, id: FlowId) -> Result<Vec<StepState>, Error> {
+async fn states(connection: &mut Session<'_>, id: FlowId) -> Result<Vec<StepState>, Error> {
     sqlx::query(sql::FLOW_STATES)
         .bind(id.as_uuid())
         .fetch_all(connection)
@@ -326,7 +328,7 @@ async fn states(connection: &mut PgConnection, id: FlowId) -> Result<Vec<StepSta
         .collect()
 }
 
-async fn edges(connection: &mut PgConnection, id: FlowId) -> Result<Vec<Edge>, Error> {
+async fn edges(connection: &mut Session<'_>, id: FlowId) -> Result<Vec<Edge>, Error> {
     sqlx::query(sql::FLOW_EDGES)
         .bind(id.as_uuid())
         .fetch_all(connection)
@@ -342,7 +344,7 @@ async fn edges(connection: &mut PgConnection, id: FlowId) -> Result<Vec<Edge>, E
 }
 
 /// A job that a retry needs and retention has taken; the others are locked.
-async fn missing(connection: &mut PgConnection, retried: &Retried) -> Result<Option<JobId>, Error> {
+async fn missing(connection: &mut Session<'_>, retried: &Retried) -> Result<Option<JobId>, Error> {
     let jobs: Vec<Uuid> = retried.reset.iter().map(|(job, _)| job.as_uuid()).collect();
     let kept: HashSet<JobId> = sqlx::query(sql::LOCK_FINISHED_STEPS)
         .bind(jobs)
@@ -357,7 +359,7 @@ async fn missing(connection: &mut PgConnection, retried: &Retried) -> Result<Opt
 
 /// Makes ended steps wait for their parents.
 async fn reset(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     flow: FlowId,
     steps: &[(JobId, u32)],
     now: Option<Time>,
@@ -383,7 +385,7 @@ async fn reset(
 
 /// Reviving a finished step is retrying its flow from there; `None` if the job is no step.
 pub(super) async fn revive_step(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     job: JobId,
     state: State,
     now: Option<Timestamp>,

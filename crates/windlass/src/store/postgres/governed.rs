@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 
 use super::cells::{Cells, Start};
 use super::lane::{run, transaction};
 use super::lines::Freed;
 use super::looks;
-use super::{Error, PgStore, Shared, rows, sql};
+use super::{Error, PgStore, Session, Shared, rows, sql};
 use crate::model::{Allotter, Bucket, Buckets, ClaimedJob, Head, Running, Timestamp};
 use crate::store::{Claim, Governed, Granted, Wake};
 
@@ -291,7 +291,7 @@ struct Seen {
 }
 
 async fn governed(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     claim: &Claim<'_>,
     allotter: &mut Allotter,
     first_lease: Timestamp,
@@ -362,7 +362,7 @@ async fn governed(
 
 /// Makes governed what is not though it should be; says whether there may be more of it.
 async fn settle(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     queue: &str,
     allotter: &mut Allotter,
     now: Timestamp,
@@ -380,7 +380,7 @@ async fn settle(
 
 /// Waits for its turn if there are limits; tells the time.
 async fn begin(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     claim: &Claim<'_>,
     limits: bool,
 ) -> Result<Timestamp, Error> {
@@ -393,7 +393,7 @@ async fn begin(
     rows::timestamp(&row, 0)
 }
 
-async fn adopt(connection: &mut PgConnection, queue: &str) -> Result<u64, Error> {
+async fn adopt(connection: &mut Session<'_>, queue: &str) -> Result<u64, Error> {
     let adopted = sqlx::query(sql::ADOPT)
         .bind(queue)
         .bind(ADOPTED.cast_signed())
@@ -402,16 +402,21 @@ async fn adopt(connection: &mut PgConnection, queue: &str) -> Result<u64, Error>
     Ok(adopted.rows_affected())
 }
 
+/// What runs, by kind and key if limits tell them `apart`, which takes longer to count.
 async fn running(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     queue: &str,
     first_lease: Timestamp,
     apart: bool,
 ) -> Result<(Vec<Running>, Option<Timestamp>), Error> {
-    let counted = sqlx::query(sql::RUNNING)
+    let statement = if apart {
+        sql::RUNNING
+    } else {
+        sql::RUNNING_TOGETHER
+    };
+    let counted = sqlx::query(statement)
         .bind(queue)
         .bind(rows::time(first_lease))
-        .bind(apart)
         .fetch_all(connection)
         .await?;
     let mut first = None;
@@ -422,14 +427,16 @@ async fn running(
             key: row.try_get(1)?,
             jobs: rows::long(row, 2)?,
         });
-        let lease = rows::timestamp(row, 3)?;
-        first = Some(first.map_or(lease, |first: Timestamp| first.min(lease)));
+        // Of none at all there is no first.
+        if let Some(lease) = rows::timestamp_or_none(row, 3)? {
+            first = Some(first.map_or(lease, |first: Timestamp| first.min(lease)));
+        }
     }
     Ok((running, first))
 }
 
 async fn buckets(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     queue: &str,
     names: &[String],
 ) -> Result<Buckets, Error> {
@@ -453,7 +460,7 @@ async fn buckets(
 }
 
 async fn take(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     claim: &Claim<'_>,
     now: Timestamp,
     grants: &[(&Head, u32)],
@@ -481,7 +488,7 @@ async fn take(
 }
 
 async fn put_buckets(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     queue: &str,
     buckets: &Buckets,
     now: Timestamp,

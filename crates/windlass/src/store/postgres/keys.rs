@@ -8,11 +8,11 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::rows;
-use super::{Error, enqueue, sql};
+use super::{Error, Session, enqueue, sql};
 use crate::model::{Conflict, Enqueued, JobId, NewJob, Timestamp};
 
 /// The full unique key, as [`NewJob::unique_scope`] has it.
@@ -48,7 +48,7 @@ struct Desk<'a> {
 /// Enqueues jobs of which some have keys, in the transaction that the connection is in. Only doubtful
 /// ones may be there already.
 pub(super) async fn enqueue(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     jobs: &[NewJob],
     doubtful: &HashSet<JobId>,
     governed: &HashSet<String>,
@@ -65,7 +65,7 @@ pub(super) async fn enqueue(
 
 /// Takes the key of a finished job for it again; or says who holds it now.
 pub(super) async fn retake(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     scope: String,
     job: JobId,
     now: Option<Timestamp>,
@@ -89,7 +89,7 @@ pub(super) async fn retake(
 
 impl<'a> Desk<'a> {
     async fn open(
-        connection: &mut PgConnection,
+        connection: &mut Session<'_>,
         jobs: &[NewJob],
         doubtful: &HashSet<JobId>,
         now: Option<Timestamp>,
@@ -116,7 +116,7 @@ impl<'a> Desk<'a> {
 
     async fn enqueue(
         &mut self,
-        connection: &mut PgConnection,
+        connection: &mut Session<'_>,
         job: &'a NewJob,
     ) -> Result<Enqueued, Error> {
         if self.known.contains(&job.id) {
@@ -162,7 +162,7 @@ impl<'a> Desk<'a> {
     /// Gives the holder what the newer job asks for, unless it runs or has finished.
     async fn replace(
         &mut self,
-        connection: &mut PgConnection,
+        connection: &mut Session<'_>,
         holder: JobId,
         newer: &NewJob,
     ) -> Result<bool, Error> {
@@ -220,7 +220,7 @@ impl<'a> Desk<'a> {
 
     async fn close(
         self,
-        connection: &mut PgConnection,
+        connection: &mut Session<'_>,
         governed: &HashSet<String>,
     ) -> Result<(), Error> {
         let inserts: Vec<&NewJob> = self.inserts.iter().map(AsRef::as_ref).collect();
@@ -240,7 +240,7 @@ fn is_held(held: &Held, now: Timestamp, unfinished: &HashSet<JobId>) -> bool {
 
 /// Locks keys; tells the time and who took each last.
 async fn take(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     keys: &[&str],
     now: Option<Timestamp>,
 ) -> Result<(Timestamp, HashMap<String, Held>), Error> {
@@ -265,7 +265,7 @@ async fn take(
 /// Which of the jobs are unfinished. Read after the keys are locked, so a holder that another
 /// transaction has just made is seen.
 async fn unfinished(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     jobs: impl Iterator<Item = JobId>,
 ) -> Result<HashSet<JobId>, Error> {
     let jobs: Vec<Uuid> = jobs.map(JobId::as_uuid).collect();
@@ -282,7 +282,7 @@ async fn unfinished(
 }
 
 async fn put<'k>(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     held: impl Iterator<Item = (&'k str, &'k Held)>,
 ) -> Result<(), Error> {
     let (mut keys, mut jobs, mut untils, mut digests) = (vec![], vec![], vec![], vec![]);

@@ -8,10 +8,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::Error;
+use super::{Error, Session, pooled};
 use crate::db::PgConnector;
 
 #[derive(Debug)]
@@ -83,6 +83,39 @@ pub(super) struct Held<'a> {
 }
 
 impl Held<'_> {
+    /// Begins a call: behind a pooler of transactions, where nothing else keeps to one session of the
+    /// server, in a transaction.
+    pub(super) async fn open(&mut self) -> Result<Session<'_>, Error> {
+        let begin = self.lane.connector.begin();
+        if let Some(begin) = begin {
+            // Safe: made of settings' names and quoted values, by the connector.
+            let begin = sqlx::raw_sql(AssertSqlSafe(begin));
+            begin.execute(&mut self.connection).await?;
+        }
+        Ok(Session::new(&mut self.connection, begin.is_none()))
+    }
+
+    /// Ends what [`Held::open`] began, if that needs an end.
+    pub(super) async fn close(&mut self) -> Result<(), Error> {
+        if self.lane.connector.begin().is_some() {
+            self.connection.execute("commit").await?;
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction. It has no other end than [`Held::commit`], or the connection's.
+    pub(super) async fn begin(&mut self) -> Result<Session<'_>, Error> {
+        if self.lane.connector.begin().is_none() {
+            self.connection.execute("begin").await?;
+        }
+        self.open().await
+    }
+
+    pub(super) async fn commit(&mut self) -> Result<(), Error> {
+        self.connection.execute("commit").await?;
+        Ok(())
+    }
+
     /// Puts it back: whatever it was used for has ended well.
     pub(super) fn keep(self) {
         self.lane.idle().push(self.connection);
@@ -99,9 +132,10 @@ macro_rules! run {
         let lane = &$lane;
         lane.bounded(async {
             let mut held = lane.connect().await?;
-            let $connection = &mut held.connection;
+            let $connection = &mut held.open().await?;
             let done: Result<_, $crate::store::Error> = async { $work }.await;
             let done = done?;
+            held.close().await?;
             held.keep();
             Ok(done)
         })
@@ -118,11 +152,10 @@ macro_rules! transaction {
             let done = lane
                 .bounded(async {
                     let mut held = lane.connect().await?;
-                    let mut transaction = sqlx::Connection::begin(&mut held.connection).await?;
-                    let $connection = &mut *transaction;
+                    let $connection = &mut held.begin().await?;
                     let done: Result<_, $crate::store::Error> = async { $work }.await;
                     let done = done?;
-                    transaction.commit().await?;
+                    held.commit().await?;
                     held.keep();
                     Ok(done)
                 })
@@ -145,8 +178,11 @@ pub(super) fn is_conflict(error: &Error) -> bool {
     code(error).is_some_and(|code| code == "40P01" || code == "40001")
 }
 
-/// Says what to do where the schema is missing.
+/// Says what to do where the schema is missing, or a pooler stands in the way.
 fn explained(error: Error) -> Error {
+    if let Some(error) = pooled::betrayed(&error) {
+        return error;
+    }
     match code(&error).as_deref() {
         // Undefined table, schema, function or column.
         Some("42P01" | "3F000" | "42883" | "42703") => Error::Schema {

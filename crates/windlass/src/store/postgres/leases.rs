@@ -1,12 +1,12 @@
 //! Keeping leases, and taking back those that ran out.
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::lane::{run, transaction};
 use super::lines::{self, Line};
 use super::steps::{self, Ended};
-use super::{Error, Shared, rows, sql};
+use super::{Error, Session, Shared, rows, sql};
 use crate::model::{
     AttemptError, End, Json, Lease, MAX_ATTEMPT_RECORDS, Recorded, State, Timestamp,
 };
@@ -108,7 +108,7 @@ struct SetAside {
 }
 
 async fn take_back(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     expired: &[Uuid],
     rescue: Rescue,
 ) -> Result<TakenBack, Error> {

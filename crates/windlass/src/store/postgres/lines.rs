@@ -14,11 +14,11 @@
 //! A unique index makes two heads impossible, whatever else goes wrong; `maintain` repairs a line
 //! that was left without one, which a REPEATABLE READ transaction of a caller can do.
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::rows::Time;
-use super::{Error, rows, sql};
+use super::{Error, Session, rows, sql};
 use crate::model::Timestamp;
 
 /// A job that may be claimed at an old time now.
@@ -35,7 +35,7 @@ pub(super) type Line = (Option<String>, String);
 /// Locks the lines of those of the jobs that are ordered, those that their flows may let others join,
 /// and those that the transaction has added jobs to; says whether any of the jobs is a step of a flow.
 pub(super) async fn lock(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     jobs: &[Uuid],
     joined: &[Line],
 ) -> Result<bool, Error> {
@@ -50,7 +50,7 @@ pub(super) async fn lock(
 }
 
 /// Locks lines by name.
-pub(super) async fn lock_all(connection: &mut PgConnection, lines: &[Line]) -> Result<(), Error> {
+pub(super) async fn lock_all(connection: &mut Session<'_>, lines: &[Line]) -> Result<(), Error> {
     let (tenants, keys) = columns(lines);
     sqlx::query(sql::LOCK_STUCK_LINES)
         .bind(tenants)
@@ -62,7 +62,7 @@ pub(super) async fn lock_all(connection: &mut PgConnection, lines: &[Line]) -> R
 
 /// Lets the next job of each line go. The lines are locked.
 pub(super) async fn hand_on(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     lines: &[Line],
     now: Option<Time>,
 ) -> Result<Vec<Freed>, Error> {

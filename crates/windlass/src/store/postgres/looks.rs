@@ -1,11 +1,11 @@
 //! Looks into the cells of a governed queue: what there is to take, and of whose.
 
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 
 use super::cells::Start;
 use super::rows::{self, Time};
-use super::{Error, sql};
+use super::{Error, Session, sql};
 use crate::model::{Cell, Head, Look, Sweep, Timestamp};
 
 /// Most cells in a look from the beginning or for new ones.
@@ -33,7 +33,7 @@ impl Looked {
 
 /// Looks where `start` says, and if it knows nothing, where the sweep goes on.
 pub(super) async fn look(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     queue: &str,
     sweep: &Sweep,
     start: &Start,
@@ -58,7 +58,7 @@ pub(super) async fn look(
 
 /// The first job of each cell, wherever it stands.
 pub(super) async fn first_jobs(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     queue: &str,
 ) -> Result<Vec<Head>, Error> {
     let all = Look {
@@ -71,7 +71,7 @@ pub(super) async fn first_jobs(
 
 /// What there is in known cells, from their places on.
 async fn count(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     queue: &str,
     cells: &[(Cell, Timestamp)],
     now: Timestamp,
@@ -104,7 +104,7 @@ async fn count(
 
 /// Cells between known ones.
 async fn between(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     queue: &str,
     known: &[(Cell, Timestamp)],
 ) -> Result<Vec<(Cell, Timestamp)>, Error> {
@@ -136,7 +136,7 @@ async fn between(
 
 /// Steps from cell to cell.
 async fn search(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     queue: &str,
     look: &Look,
     now: Timestamp,

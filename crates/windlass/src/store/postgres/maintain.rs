@@ -3,12 +3,12 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::lane::{run, transaction};
 use super::rows::Time;
-use super::{Error, Shared, lines, rows, sql};
+use super::{Error, Session, Shared, lines, rows, sql};
 use crate::model::Timestamp;
 use crate::store::Prune;
 
@@ -179,7 +179,7 @@ impl Shared {
     }
 }
 
-async fn stuck_lines(connection: &mut PgConnection) -> Result<Vec<lines::Line>, Error> {
+async fn stuck_lines(connection: &mut Session<'_>) -> Result<Vec<lines::Line>, Error> {
     sqlx::query(sql::STUCK_LINES)
         .bind(BATCH)
         .fetch_all(connection)

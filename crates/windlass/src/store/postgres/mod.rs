@@ -3,8 +3,8 @@
 //! Everything lives in the schema `jobs` (`migrations/postgres`): unfinished jobs in one table,
 //! finished ones in another that is partitioned. The statements are in `sql/`, one file each.
 //!
-//! - `lane`: connections, a few for each kind of work, each call bounded in time
-//! - `enqueue`, `copy`, `keys`, `sent`: making jobs durable, once
+//! - `lane`, `session`, `pooled`: connections, a few for each kind of work, each call bounded in time; poolers
+//! - `enqueue`, `gather`, `copy`, `keys`, `sent`: making jobs durable, once
 //! - `claim`, `positions`: who gets what, without ever walking dead rows
 //! - `finish`, `leases`: how attempts end, or go on
 //! - `governed`: claims that go by limits and turns
@@ -25,7 +25,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::PgConnection;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -34,8 +33,8 @@ use super::{
 };
 use crate::db::{self, PgConnector, Postgres, PostgresOptions, SettingsDelivery};
 use crate::model::{
-    ClaimedJob, Enqueued, Filter, Finish, JobId, JobRecord, Json, Lease, NewJob, Page, QueueStats,
-    Recorded, Timestamp, WorkerRecord,
+    ClaimedJob, Enqueued, Filter, Finish, Found, JobId, JobRecord, Json, Lease, NewJob, Page,
+    QueueStats, Recorded, Timestamp, WorkerRecord,
 };
 
 mod at_rest;
@@ -46,6 +45,7 @@ mod copy;
 mod enqueue;
 mod finish;
 mod flows;
+mod gather;
 mod governed;
 mod keys;
 mod lane;
@@ -59,25 +59,30 @@ mod news;
 mod notify;
 mod operate;
 mod planner;
+mod pooled;
 mod positions;
 mod processes;
 mod read;
 mod rows;
 mod schedules;
 mod schema;
+mod search;
 mod sent;
+mod session;
 mod signals;
 mod sql;
 mod start;
 mod steps;
 mod tallies;
 
+use gather::Gathering;
 use governed::GovernedQueues;
 use lane::Lane;
 use lines::Freed;
 use notify::Notifier;
 use positions::Positions;
 use sent::Sent;
+use session::Session;
 
 /// How the store uses its database.
 #[derive(Debug, Clone)]
@@ -91,12 +96,13 @@ pub struct PgStoreOptions {
     /// besides. All are made when they are needed.
     pub connections: usize,
     /// Connections for enqueues. More than for the rest: single enqueues wait for the disk, and those
-    /// that wait at the same time share one write.
+    /// that wait at the same time share one write. Two more are for those that go together.
     pub enqueue_connections: usize,
     /// How session settings reach the server; see there for poolers.
     pub settings: SettingsDelivery,
-    /// Where to listen for wake-ups, if not at the database's own URL: past a pooler.
-    pub listen_url: Option<String>,
+    /// Past a pooler: where to listen for wake-ups, to migrate, and to [begin](PgStore::begin) callers'
+    /// transactions. Without one, a store behind a pooler of transactions hears of nothing and polls.
+    pub direct_url: Option<String>,
     /// Days for which partitions are made in advance.
     pub partitions_ahead: u16,
 }
@@ -109,7 +115,7 @@ impl Default for PgStoreOptions {
             connections: 2,
             enqueue_connections: 8,
             settings: SettingsDelivery::default(),
-            listen_url: None,
+            direct_url: None,
             partitions_ahead: 14,
         }
     }
@@ -142,9 +148,13 @@ pub struct PgStore {
 struct Shared {
     /// For connections with time enough to migrate.
     migrations: PgConnector,
+    /// For connections such as the lanes have.
+    usual: PgConnector,
     claims: Lane,
     finishes: Lane,
     enqueues: Lane,
+    /// None if sessions cannot be told to give up on locks.
+    gathering: Option<Gathering>,
     leases: Lane,
     reads: Lane,
     upkeep: Lane,
@@ -154,6 +164,7 @@ struct Shared {
     waker: Waker,
     notifier: Arc<Notifier>,
     hears: Arc<AtomicBool>,
+    delivery: SettingsDelivery,
     partitions_ahead: i32,
     /// The unique key up to which leftovers have been swept.
     swept: Mutex<String>,
@@ -171,63 +182,93 @@ impl PgStore {
     ///
     /// The URL cannot be used.
     pub fn connect(url: &str, options: &PgStoreOptions) -> Result<Self, Error> {
-        let connector = |timeout: Duration| {
-            PgConnector::new(
-                url,
-                &PostgresOptions {
-                    application_name: options.application_name.clone(),
-                    // The server gives up first: what a caller is told has failed does not happen.
-                    statement_timeout: timeout.mul_f64(0.9),
-                    settings: SESSION_SETTINGS
-                        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                        .to_vec(),
-                    delivery: options.settings,
-                    ..PostgresOptions::default()
-                },
-            )
+        let postgres_options = |timeout: Duration, more: &[(&str, &str)]| {
+            let settings = SESSION_SETTINGS.iter().chain(more);
+            PostgresOptions {
+                application_name: options.application_name.clone(),
+                // The server gives up first: what a caller is told has failed does not happen.
+                statement_timeout: timeout.mul_f64(0.9),
+                settings: settings
+                    .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                    .collect(),
+                delivery: options.settings,
+                ..PostgresOptions::default()
+            }
         };
+        let connector_with = |timeout: Duration, more: &[(&str, &str)]| {
+            PgConnector::new(url, &postgres_options(timeout, more))
+        };
+        let connector = |timeout| connector_with(timeout, &[]);
         let timeout = options.call_timeout;
         let usual = connector(timeout)?;
+        let gathering = match options.settings {
+            SettingsDelivery::Role => None,
+            _ => {
+                let connector = connector_with(timeout, &[gather::LONGEST_LOCK])?;
+                Some(Gathering::new(Lane::new(
+                    connector,
+                    gather::GROUPS,
+                    timeout,
+                )))
+            }
+        };
         let lane = |connections| Lane::new(usual.clone(), connections, timeout);
         let stop = CancellationToken::new();
         let (waker, hears) = (Waker::default(), Arc::<AtomicBool>::default());
         let notifier = Arc::<Notifier>::default();
 
-        let ears = listen::Ears {
-            connector: listener(url, options)?,
-            waker: waker.clone(),
-            hears: hears.clone(),
-        };
-        tokio::spawn(ears.run(stop.clone()));
+        if options.settings.names_statements() || options.direct_url.is_some() {
+            let listener = PostgresOptions {
+                application_name: format!("{} listener", options.application_name),
+                ..PostgresOptions::default()
+            };
+            let ears = listen::Ears {
+                connector: pooled::past_poolers(url, options, listener)?,
+                waker: waker.clone(),
+                hears: hears.clone(),
+            };
+            tokio::spawn(ears.run(stop.clone()));
+        } else {
+            // To listen there would have a session of the pool listen for whoever comes next.
+            tracing::warn!(
+                "behind a pooler of transactions and without a direct URL: wake-ups do not arrive; polling"
+            );
+        }
         tokio::spawn(notify::run(notifier.clone(), lane(1), stop.clone()));
 
         let shared = Shared {
             claims: lane(options.connections),
             finishes: lane(options.connections),
             enqueues: lane(options.enqueue_connections),
+            gathering,
             leases: lane(2),
             reads: lane(2),
+            usual: usual.clone(),
             upkeep: Lane::new(connector(timeout * 10)?, 1, timeout * 10),
-            migrations: connector(schema::LONGEST_MIGRATION)?,
+            migrations: pooled::past_poolers(
+                url,
+                options,
+                postgres_options(schema::LONGEST_MIGRATION, &[]),
+            )?,
             positions: Positions::default(),
             governed: GovernedQueues::default(),
             sent: Sent::default(),
             waker,
             notifier,
             hears,
+            delivery: options.settings,
             partitions_ahead: options.partitions_ahead.into(),
             swept: Mutex::default(),
             swept_signals: Mutex::default(),
             _running: stop.drop_guard(),
         };
-        let db = Postgres::new(
-            url,
-            &PostgresOptions {
-                application_name: options.application_name.clone(),
-                delivery: options.settings,
-                ..PostgresOptions::default()
-            },
-        )?;
+        let callers = PostgresOptions {
+            application_name: options.application_name.clone(),
+            ..PostgresOptions::default()
+        };
+        let callers_at_most = (callers.max_connections, callers.acquire_timeout);
+        let db =
+            pooled::past_poolers(url, options, callers)?.pool(callers_at_most.0, callers_at_most.1);
         Ok(Self {
             shared: Arc::new(shared),
             db,
@@ -245,28 +286,16 @@ impl PgStore {
     }
 }
 
-fn listener(url: &str, options: &PgStoreOptions) -> Result<PgConnector, Error> {
-    let (url, delivery) = match &options.listen_url {
-        Some(direct) => (direct.as_str(), SettingsDelivery::Startup),
-        None => (url, options.settings),
-    };
-    let listener = PostgresOptions {
-        application_name: format!("{} listener", options.application_name),
-        delivery,
-        ..PostgresOptions::default()
-    };
-    Ok(PgConnector::new(url, &listener)?)
-}
-
-/// The connection of a transaction, if it is one of PostgreSQL.
-fn connection<'t>(tx: &'t mut db::Tx, verb: &'static str) -> Result<&'t mut PgConnection, Error> {
-    tx.postgres().ok_or(Error::Unsupported {
-        store: "postgres",
-        verb,
-    })
-}
-
 impl Shared {
+    /// The session of a caller's transaction, if it is one of PostgreSQL.
+    fn session<'t>(&self, tx: &'t mut db::Tx, verb: &'static str) -> Result<Session<'t>, Error> {
+        let connection = tx.postgres().ok_or(Error::Unsupported {
+            store: "postgres",
+            verb,
+        })?;
+        Ok(Session::new(connection, self.delivery.names_statements()))
+    }
+
     /// Wakes whoever waits in this process.
     fn wake(&self, queues: &BTreeSet<&str>, now: Option<Timestamp>) {
         for queue in queues {
@@ -318,6 +347,8 @@ impl Store for PgStore {
     }
 
     async fn migrate(&self) -> Result<Migrated, Error> {
+        let check = pooled::check(&self.shared.usual, self.shared.delivery);
+        self.shared.reads.bounded(check).await?;
         self.shared.migrate().await
     }
 
@@ -326,6 +357,8 @@ impl Store for PgStore {
     }
 
     async fn schema(&self) -> Result<Schema, Error> {
+        let check = pooled::check(&self.shared.usual, self.shared.delivery);
+        self.shared.reads.bounded(check).await?;
         self.shared.schema().await
     }
 
@@ -446,7 +479,7 @@ impl Store for PgStore {
         filter: &Filter,
         page: Page,
         now: Option<Timestamp>,
-    ) -> Result<Vec<JobRecord>, Error> {
+    ) -> Result<Found<JobRecord>, Error> {
         self.shared.list(filter, page, now).await
     }
 

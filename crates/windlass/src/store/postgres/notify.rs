@@ -8,12 +8,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sqlx::PgConnection;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{Lane, run};
-use super::{Error, sql};
+use super::{Error, Session, sql};
 
 const REST: Duration = Duration::from_millis(2);
 
@@ -64,7 +63,7 @@ pub(super) async fn run(notifier: Arc<Notifier>, lane: Lane, stopped: Cancellati
 
 /// Tells it now.
 async fn send(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     queues: impl Iterator<Item = &str>,
 ) -> Result<(), Error> {
     let queues: Vec<&str> = queues.collect::<BTreeSet<_>>().into_iter().collect();

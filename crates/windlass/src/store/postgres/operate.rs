@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::lane::transaction;
 use super::lines::{self, Freed, Line};
 use super::rows::{self, Time};
 use super::steps::{self, Ended, Steps};
-use super::{Error, Shared, control, flows, keys, signals, sql};
+use super::{Error, Session, Shared, control, flows, keys, signals, sql};
 use crate::model::{End, Event, JobId, Recorded, State, Timestamp, Transition};
 use crate::store::control::Operated;
 use crate::store::{Changed, Operate, Operation};
@@ -28,6 +28,7 @@ impl Shared {
             ids: &[id],
             tenant,
             args: None,
+            run_at: None,
             audit: None,
             checkpoint: None,
             now,
@@ -54,12 +55,12 @@ impl Shared {
 }
 
 async fn operate_in(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     operate: &Operate<'_>,
     ids: &[JobId],
 ) -> Result<(Vec<Operated>, Vec<Freed>), Error> {
     let now = operate.now.map(rows::time);
-    let steps = if operate.operation == Operation::Requeue {
+    let steps = if matches!(operate.operation, Operation::Requeue | Operation::Snooze) {
         Steps::new()
     } else {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
@@ -81,18 +82,15 @@ async fn operate_in(
 }
 
 async fn change(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     operate: &Operate<'_>,
     id: JobId,
     steps: &Steps,
     freed: &mut Vec<Freed>,
 ) -> Result<Operated, Error> {
     let (tenant, now) = (operate.tenant, operate.now);
-    let unfinished = unfinished(connection, id, tenant).await?;
-    let was = match &unfinished {
-        Some(was) => Some(was.clone()),
-        None => finished(connection, id, tenant).await?,
-    };
+    let (unfinished, finished) = look(connection, id, tenant).await?;
+    let was = unfinished.clone().or(finished);
     let changed = match (operate.operation, unfinished) {
         (Operation::Requeue, Some((state, _))) => {
             if state.on(Event::Requeue) == Transition::Refused {
@@ -129,10 +127,15 @@ async fn change(
             )
             .await?
         }
+        (Operation::Snooze, Some((state, _))) if state.is_claimable() => Changed::Done,
+        (Operation::Snooze, Some((state, _))) => Changed::Refused(state),
         (_, None) => was
             .as_ref()
             .map_or(Changed::NotFound, |(state, _)| Changed::Refused(*state)),
     };
+    if let Some(at) = operate.time(changed) {
+        freed.extend(requeue(connection, sql::SET_TIME, id, Some(at)).await?);
+    }
     if let (Changed::Done, Some(args)) = (changed, operate.args) {
         sqlx::query(sql::SET_ARGS)
             .bind(id.as_uuid())
@@ -145,7 +148,7 @@ async fn change(
 
 /// Cancels or discards one job, in the transaction that the connection is in.
 pub(super) async fn end_in(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     event: Event,
     id: JobId,
     tenant: Option<&str>,
@@ -153,18 +156,19 @@ pub(super) async fn end_in(
 ) -> Result<(Changed, Vec<Freed>), Error> {
     let steps = steps::lock(connection, &[id.as_uuid()], &[]).await?;
     let mut freed = Vec::new();
-    let changed = match unfinished(connection, id, tenant).await? {
-        Some((state, _)) => end(connection, (event, state), id, &steps, now, &mut freed).await?,
-        None => finished(connection, id, tenant)
-            .await?
-            .map_or(Changed::NotFound, |(state, _)| Changed::Refused(state)),
+    let changed = match look(connection, id, tenant).await? {
+        (Some((state, _)), _) => {
+            end(connection, (event, state), id, &steps, now, &mut freed).await?
+        }
+        (None, Some((state, _))) => Changed::Refused(state),
+        (None, None) => Changed::NotFound,
     };
     Ok((changed, freed))
 }
 
 /// Cancels or discards an unfinished job, whose line is locked.
 async fn end(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     (event, state): (Event, State),
     id: JobId,
     steps: &Steps,
@@ -192,9 +196,27 @@ async fn end(
 /// How a job is: its state and its tenant.
 pub(super) type Was = (State, Option<String>);
 
+/// A job, locked, where it is: among the unfinished or the finished.
+async fn look(
+    connection: &mut Session<'_>,
+    id: JobId,
+    tenant: Option<&str>,
+) -> Result<(Option<Was>, Option<Was>), Error> {
+    let unfinished_at_first = unfinished(connection, id, tenant).await?;
+    if unfinished_at_first.is_some() {
+        return Ok((unfinished_at_first, None));
+    }
+    let finished = finished(connection, id, tenant).await?;
+    if finished.is_some() {
+        return Ok((None, finished));
+    }
+    // Somebody may have revived it between the two looks, or while the second one waited for them.
+    Ok((unfinished(connection, id, tenant).await?, None))
+}
+
 /// An unfinished job, locked.
 pub(super) async fn unfinished(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     id: JobId,
     tenant: Option<&str>,
 ) -> Result<Option<Was>, Error> {
@@ -209,7 +231,7 @@ pub(super) async fn unfinished(
 
 /// A finished job, locked.
 pub(super) async fn finished(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     id: JobId,
     tenant: Option<&str>,
 ) -> Result<Option<Was>, Error> {
@@ -223,7 +245,7 @@ pub(super) async fn finished(
 }
 
 async fn request_cancel(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     id: JobId,
     now: Option<Time>,
 ) -> Result<(), Error> {
@@ -237,7 +259,7 @@ async fn request_cancel(
 
 /// Ends it; says the line that it leaves.
 async fn end_unstarted(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     id: JobId,
     state: State,
     now: Option<Time>,
@@ -255,7 +277,7 @@ async fn end_unstarted(
 
 /// Gives a finished job its attempts again, and its unique key if that is free.
 async fn revive(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     id: JobId,
     tenant: Option<&str>,
     now: Option<Timestamp>,
@@ -284,7 +306,7 @@ async fn revive(
 }
 
 async fn requeue(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     statement: &'static str,
     id: JobId,
     now: Option<Timestamp>,

@@ -2,12 +2,11 @@
 
 use futures_util::TryStreamExt;
 use sqlx::Row;
-use sqlx::postgres::PgArguments;
-use sqlx::query::Query;
 
 use super::lane::run;
+use super::search::{A_FEW, MANY, Search};
 use super::{Error, Shared, rows, sql};
-use crate::model::{Filter, JobId, JobRecord, Page, QueueStats, Timestamp};
+use crate::model::{Filter, Found, JobId, JobRecord, Page, QueueStats, Timestamp};
 use crate::store::{MAX_MATCHED, Matched};
 
 /// The largest page of a list.
@@ -45,16 +44,19 @@ impl Shared {
         filter: &Filter,
         page: Page,
         now: Option<Timestamp>,
-    ) -> Result<Vec<JobRecord>, Error> {
-        let (states, limit) = (states(filter), page.limit.clamp(1, MAX_PAGE));
-        run!(self.reads, |connection| {
-            find(&states, filter, page, limit, now)
-                .fetch_all(connection)
-                .await?
-                .iter()
-                .map(|row| rows::record(row, now))
-                .collect()
-        })
+    ) -> Result<Found<JobRecord>, Error> {
+        let search = Search::new(filter, page, page.limit.clamp(1, MAX_PAGE), now);
+        let (jobs, reached) = run!(self.reads, |connection| {
+            let mut reached = search.reach(A_FEW, connection).await?;
+            let mut rows = search.find(reached).fetch_all(&mut *connection).await?;
+            if reached.is_some() && rows.len() < search.limit as usize {
+                reached = search.reach(MANY, connection).await?;
+                rows = search.find(reached).fetch_all(connection).await?;
+            }
+            let jobs = rows.iter().map(|row| rows::record(row, now));
+            Ok((jobs.collect::<Result<_, Error>>()?, reached))
+        })?;
+        Ok(Found::new(jobs, search.limit, reached, |job| job.id))
     }
 
     /// Row by row, so that only one job's args are in memory at a time.
@@ -63,10 +65,11 @@ impl Shared {
         filter: &Filter,
         page: Page,
         now: Option<Timestamp>,
-    ) -> Result<Vec<Matched>, Error> {
-        let (states, limit) = (states(filter), page.limit.clamp(1, MAX_MATCHED));
-        run!(self.reads, |connection| {
-            let mut rows = find(&states, filter, page, limit, now).fetch(connection);
+    ) -> Result<Found<Matched>, Error> {
+        let search = Search::new(filter, page, page.limit.clamp(1, MAX_MATCHED), now);
+        let (jobs, reached) = run!(self.reads, |connection| {
+            let reached = search.reach(MANY, connection).await?;
+            let mut rows = search.find(reached).fetch(connection);
             let mut matched = Vec::new();
             while let Some(row) = rows.try_next().await? {
                 matched.push(Matched {
@@ -74,8 +77,9 @@ impl Shared {
                     kind: row.try_get(1)?,
                 });
             }
-            Ok(matched)
-        })
+            Ok((matched, reached))
+        })?;
+        Ok(Found::new(jobs, search.limit, reached, |job| job.id))
     }
 
     pub(super) async fn queues(&self, now: Option<Timestamp>) -> Result<Vec<QueueStats>, Error> {
@@ -90,30 +94,4 @@ impl Shared {
                 .collect()
         })
     }
-}
-
-fn states(filter: &Filter) -> Vec<&'static str> {
-    filter.states.iter().map(|state| state.as_str()).collect()
-}
-
-fn find<'q>(
-    states: &'q Vec<&'q str>,
-    filter: &'q Filter,
-    page: Page,
-    limit: u32,
-    now: Option<Timestamp>,
-) -> Query<'q, sqlx::Postgres, PgArguments> {
-    let before = page
-        .after
-        .map_or(uuid::Uuid::max(), |cursor| cursor.0.as_uuid());
-    sqlx::query(sql::LIST)
-        .bind(i64::from(limit))
-        .bind(before)
-        .bind(Some(states).filter(|states| !states.is_empty()))
-        .bind(&filter.kind)
-        .bind(&filter.queue)
-        .bind(&filter.tenant_id)
-        .bind(&filter.correlation_id)
-        .bind(&filter.tag)
-        .bind(now.map(rows::time))
 }

@@ -7,13 +7,13 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::lane::{run, transaction};
 use super::lines::Freed;
-use super::{Error, PgStore, control, keys, operate, rows, sql};
+use super::{Error, PgStore, Session, control, keys, operate, rows, sql};
 use crate::model::{
     Audit, Enqueued, Event, JobId, Origin, Overlap, Schedule, ScheduleRecord, Skip, State,
     TickOutcome, TickRecord, Timestamp,
@@ -194,7 +194,7 @@ impl Schedules for PgStore {
 }
 
 async fn declare(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     schedules: &[Schedule],
     now: Option<Timestamp>,
 ) -> Result<(), Error> {
@@ -225,7 +225,7 @@ async fn declare(
 }
 
 async fn fire_in(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     fire: &Fire<'_>,
     governed: &HashSet<String>,
 ) -> Result<(Fired, Vec<Freed>), Error> {
@@ -289,7 +289,7 @@ async fn fire_in(
     Ok((fired, freed))
 }
 
-async fn unfinished(connection: &mut PgConnection, fire: &Fire<'_>) -> Result<Vec<JobId>, Error> {
+async fn unfinished(connection: &mut Session<'_>, fire: &Fire<'_>) -> Result<Vec<JobId>, Error> {
     if matches!(fire.overlap, Overlap::Allow | Overlap::Queue) {
         return Ok(Vec::new());
     }
@@ -303,7 +303,7 @@ async fn unfinished(connection: &mut PgConnection, fire: &Fire<'_>) -> Result<Ve
 }
 
 async fn decide(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     schedule: &str,
     until: Timestamp,
 ) -> Result<(), Error> {
@@ -316,7 +316,7 @@ async fn decide(
 }
 
 /// How a schedule stands, locked.
-async fn find(connection: &mut PgConnection, name: &str) -> Result<Option<ScheduleRecord>, Error> {
+async fn find(connection: &mut Session<'_>, name: &str) -> Result<Option<ScheduleRecord>, Error> {
     let row = sqlx::query(sql::SCHEDULE)
         .bind(name)
         .fetch_optional(connection)

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 
 use super::lane::run;
-use super::{Error, Shared, sql};
+use super::{Error, Session, Shared, sql};
 use crate::db;
 use crate::store::{Migrated, Schema};
 
@@ -29,7 +29,8 @@ impl Shared {
     pub(super) async fn migrate(&self) -> Result<Migrated, Error> {
         let migrate = async {
             let mut connection = self.migrations.connect().await?;
-            let migrated = migrate(&mut connection, self.partitions_ahead).await?;
+            let begin = self.migrations.begin();
+            let migrated = migrate(&mut connection, begin, self.partitions_ahead).await?;
             connection.close().await?;
             Ok(migrated)
         };
@@ -47,10 +48,13 @@ impl Shared {
     }
 }
 
-async fn schema(connection: &mut PgConnection) -> Result<Schema, Error> {
+async fn schema(connection: &mut Session<'_>) -> Result<Schema, Error> {
     let mut applied = Vec::new();
     if exists(connection).await?.1 {
-        for row in sqlx::query(sql::APPLIED).fetch_all(connection).await? {
+        for row in sqlx::query(sql::APPLIED)
+            .fetch_all(&mut *connection)
+            .await?
+        {
             applied.push((row.try_get(0)?, row.try_get(1)?));
         }
     }
@@ -61,13 +65,25 @@ async fn schema(connection: &mut PgConnection) -> Result<Schema, Error> {
 }
 
 /// In one transaction, so that no other process, no pooler and no crash ever sees half of it.
-async fn migrate(connection: &mut PgConnection, days_ahead: i32) -> Result<Migrated, Error> {
-    let mut tx = connection.begin().await?;
-    sqlx::query(sql::LOCK_SCHEMA).execute(&mut *tx).await?;
-    if !exists(&mut tx).await?.0 {
-        sqlx::query(sql::CREATE_SCHEMA).execute(&mut *tx).await?;
+async fn migrate(
+    connection: &mut PgConnection,
+    begin: Option<&str>,
+    days_ahead: i32,
+) -> Result<Migrated, Error> {
+    let mut tx = match begin {
+        None => connection.begin().await?,
+        // Safe: made of settings' names and quoted values, by the connector.
+        Some(begin) => connection.begin_with(AssertSqlSafe(begin)).await?,
+    };
+    let is_pooled = begin.is_some();
+    let session = &mut Session::new(&mut tx, !is_pooled);
+    sqlx::query(sql::LOCK_SCHEMA).execute(&mut *session).await?;
+    if !exists(session).await?.0 {
+        sqlx::query(sql::CREATE_SCHEMA)
+            .execute(&mut *session)
+            .await?;
     }
-    let before = schema(&mut tx).await?;
+    let before = schema(session).await?;
     if before.contracted.is_some() {
         before.check()?;
     }
@@ -85,16 +101,22 @@ async fn migrate(connection: &mut PgConnection, days_ahead: i32) -> Result<Migra
         .run_direct(None, &mut *tx, false)
         .await
         .map_err(failed)?;
+    if is_pooled {
+        sqlx::raw_sql(sql::FORGET_STATEMENTS)
+            .execute(&mut *tx)
+            .await?;
+    }
+    let session = &mut Session::new(&mut tx, !is_pooled);
     sqlx::query(sql::ADD_PARTITIONS)
         .bind(days_ahead)
-        .execute(&mut *tx)
+        .execute(&mut *session)
         .await?;
-    let to = version(&mut tx).await?;
+    let to = version(session).await?;
     tx.commit().await?;
     Ok(Migrated { from, to })
 }
 
-async fn version(connection: &mut PgConnection) -> Result<i64, Error> {
+async fn version(connection: &mut Session<'_>) -> Result<i64, Error> {
     if !exists(connection).await?.1 {
         return Ok(0);
     }
@@ -105,7 +127,7 @@ async fn version(connection: &mut PgConnection) -> Result<i64, Error> {
 }
 
 /// Whether there is a schema, and a list of migrations in it.
-async fn exists(connection: &mut PgConnection) -> Result<(bool, bool), Error> {
+async fn exists(connection: &mut Session<'_>) -> Result<(bool, bool), Error> {
     let row = sqlx::query(sql::SCHEMA_EXISTS)
         .fetch_one(connection)
         .await?;

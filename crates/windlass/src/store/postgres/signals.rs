@@ -5,14 +5,14 @@
 
 use std::collections::HashSet;
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::lane::{run, transaction};
 use super::lines::Freed;
 use super::operate::{finished, unfinished};
 use super::rows::{self, Time};
-use super::{Error, Shared, sql};
+use super::{Error, Session, Shared, sql};
 use crate::model::{Finish, JobId, Json, Lease, Signal, State, Timestamp, Verdict};
 use crate::store::Changed;
 
@@ -70,7 +70,7 @@ impl Shared {
 }
 
 async fn put(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     job: JobId,
     name: &str,
     payload: &Json,
@@ -86,7 +86,7 @@ async fn put(
 
 /// Jobs that have just been put back wait for signals; those whose signal has come do not.
 pub(super) async fn wait(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     finishes: &[&Finish],
     written: &HashSet<Lease>,
     now: Option<Time>,
@@ -121,7 +121,7 @@ pub(super) async fn wait(
 }
 
 async fn wake(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     jobs: Vec<Uuid>,
     now: Option<Time>,
     waiting_until: Option<Time>,
@@ -147,7 +147,7 @@ async fn wake(
 }
 
 /// Deletes what was left for jobs that start from the beginning.
-pub(super) async fn drop_of(connection: &mut PgConnection, jobs: &[Uuid]) -> Result<(), Error> {
+pub(super) async fn drop_of(connection: &mut Session<'_>, jobs: &[Uuid]) -> Result<(), Error> {
     sqlx::query(sql::DROP_SIGNALS)
         .bind(jobs)
         .execute(connection)

@@ -53,6 +53,8 @@ statements! {
     FLOW_STATES = "flow_states";
     FLOW_STEPS = "flow_steps";
     FLOWS = "flows";
+    FORGET_STATEMENTS = "forget_statements";
+    BACKEND = "backend";
     GET = "get";
     GOVERN = "govern";
     GOVERN_QUEUE = "govern_queue";
@@ -90,6 +92,7 @@ statements! {
     PUT_SETTING = "put_setting";
     PUT_SIGNAL = "put_signal";
     QUEUES = "queues";
+    REACH = "reach";
     RECORD_AUDIT = "record_audit";
     RELEASE_STEPS = "release_steps";
     REMOVE_WORKER = "remove_worker";
@@ -105,6 +108,7 @@ statements! {
     REWRITE = "rewrite";
     REWRITE_FINISHED = "rewrite_finished";
     RUNNING = "running";
+    RUNNING_TOGETHER = "running_together";
     SCHEDULE = "schedule";
     SCHEDULE_DECIDE = "schedule_decide";
     SCHEDULE_KEEP = "schedule_keep";
@@ -117,6 +121,7 @@ statements! {
     SCHEMA_VERSION = "schema_version";
     SET_ARGS = "set_args";
     SET_ASIDE = "set_aside";
+    SET_TIME = "set_time";
     SETTING = "setting";
     SETTINGS = "settings";
     SETTINGS_VERSION = "settings_version";

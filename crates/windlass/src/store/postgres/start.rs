@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
 use super::enqueue::{PART_BYTES, due, tags};
 use super::lane::transaction;
 use super::rows::{self, Time};
-use super::{Error, Shared, planner, sql};
+use super::{Error, Session, Shared, planner, sql};
 use crate::db;
 use crate::model::{NewFlow, NewStep, Timestamp};
 use crate::store::Started;
@@ -36,7 +36,7 @@ impl Shared {
         flow: &NewFlow,
         now: Option<Timestamp>,
     ) -> Result<Started, Error> {
-        let connection = super::connection(tx, "start a flow in another store's transaction")?;
+        let connection = &mut self.session(tx, "start a flow in another store's transaction")?;
         let governed = &*self.governed_names();
         let callers = planner::ours(connection).await?;
         let started = start(connection, flow, governed, now).await?;
@@ -64,7 +64,7 @@ fn queues(flow: &NewFlow) -> BTreeSet<&str> {
 }
 
 async fn start(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     flow: &NewFlow,
     governed: &HashSet<String>,
     now: Option<Timestamp>,
@@ -116,7 +116,7 @@ fn column<'a, T>(steps: &'a [NewStep], field: impl Fn(&'a NewStep) -> T) -> Vec<
 }
 
 async fn add_jobs(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     flow: Uuid,
     steps: &[NewStep],
     governed: &HashSet<String>,
@@ -148,7 +148,7 @@ async fn add_jobs(
 }
 
 async fn add_steps(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     flow: Uuid,
     steps: &[NewStep],
     first_place: i32,

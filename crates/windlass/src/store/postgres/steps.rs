@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use sqlx::Row;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
 use super::lines::{self, Freed, Line};
 use super::rows::{self, Time};
-use super::{Error, sql};
+use super::{Error, Session, sql};
 use crate::model::{After, Cause, End, JobId, Link, Settled, settle};
 
 /// Which of the jobs that are about to end are steps, of which flows. Their flows are locked.
@@ -40,7 +40,7 @@ impl Ended {
 /// Locks the lines of the jobs that are about to end and those that the transaction has added jobs to,
 /// then the flows of those that are steps.
 pub(super) async fn lock(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     jobs: &[Uuid],
     joined: &[Line],
 ) -> Result<Steps, Error> {
@@ -59,7 +59,7 @@ pub(super) async fn lock(
 /// Writes down that steps have ended, and what comes of it for those that waited for them; says which
 /// jobs may be claimed now.
 pub(super) async fn ended(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     steps: &[Ended],
     now: Option<Time>,
 ) -> Result<Vec<Freed>, Error> {
@@ -84,7 +84,7 @@ pub(super) async fn ended(
 
 /// Writes down what becomes of steps that waited.
 pub(super) async fn apply(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     settled: Settled,
     tally: &mut Tally,
     now: Option<Time>,
@@ -95,7 +95,7 @@ pub(super) async fn apply(
 }
 
 async fn links(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     statement: &'static str,
     of: &[Uuid],
 ) -> Result<Vec<Link>, Error> {
@@ -117,7 +117,7 @@ async fn links(
 
 /// Gives back the flows.
 async fn write_ends(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     steps: &[Ended],
     tally: &mut Tally,
 ) -> Result<Vec<Uuid>, Error> {
@@ -145,7 +145,7 @@ async fn write_ends(
     Ok(flows)
 }
 
-async fn advance(connection: &mut PgConnection, settled: &Settled) -> Result<(), Error> {
+async fn advance(connection: &mut Session<'_>, settled: &Settled) -> Result<(), Error> {
     let waiting = settled
         .waiting
         .iter()
@@ -170,7 +170,7 @@ async fn advance(connection: &mut PgConnection, settled: &Settled) -> Result<(),
 
 /// Ends steps that do not run, for their reasons.
 async fn end_waiting(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     ended: &[(JobId, End, Cause)],
     tally: &mut Tally,
     now: Option<Time>,
@@ -202,7 +202,7 @@ async fn end_waiting(
 }
 
 async fn names(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     mut jobs: Vec<Uuid>,
 ) -> Result<HashMap<JobId, String>, Error> {
     jobs.sort_unstable();
@@ -218,7 +218,7 @@ async fn names(
 
 /// Lets jobs go whose parents have ended; ordered ones when it is their turn. Their lines are locked.
 async fn release(
-    connection: &mut PgConnection,
+    connection: &mut Session<'_>,
     released: &[JobId],
     now: Option<Time>,
 ) -> Result<Vec<Freed>, Error> {
@@ -263,7 +263,7 @@ impl Tally {
 
     pub(super) async fn write(
         &self,
-        connection: &mut PgConnection,
+        connection: &mut Session<'_>,
         now: Option<Time>,
     ) -> Result<(), Error> {
         let flows: Vec<Uuid> = self.0.keys().copied().collect();

@@ -11,7 +11,9 @@ use super::super::{ChangeSetting, Changed, Control, Error, Matched, Operate, Set
 use super::rows::{self, micros};
 use super::{SqliteStore, at, connection, operate, read, timed};
 use crate::db;
-use crate::model::{Audit, AuditEntry, AuditFilter, Filter, Json, Lease, Page, Setting, Timestamp};
+use crate::model::{
+    Audit, AuditEntry, AuditFilter, Filter, Found, Json, Lease, Page, Setting, Timestamp,
+};
 
 const SETTING: &str = include_str!("sql/setting.sql");
 const SETTINGS: &str = include_str!("sql/settings.sql");
@@ -72,7 +74,7 @@ impl Control for SqliteStore {
         filter: &Filter,
         page: Page,
         now: Option<Timestamp>,
-    ) -> Result<Vec<Matched>, Error> {
+    ) -> Result<Found<Matched>, Error> {
         timed(read::matching(&self.db, filter, page, now)).await
     }
 

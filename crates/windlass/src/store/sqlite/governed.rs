@@ -22,6 +22,7 @@ const GOVERNED_DUE: &str = include_str!("sql/governed_due.sql");
 const GOVERNED_QUEUES: &str = include_str!("sql/governed_queues.sql");
 const PUT_BUCKETS: &str = include_str!("sql/put_buckets.sql");
 const RUNNING: &str = include_str!("sql/running.sql");
+const RUNNING_TOGETHER: &str = include_str!("sql/running_together.sql");
 const UNGOVERN: &str = include_str!("sql/ungovern.sql");
 const UNGOVERN_QUEUE: &str = include_str!("sql/ungovern_queue.sql");
 
@@ -49,7 +50,8 @@ async fn governed(
     allotter: &mut Allotter,
     now: Timestamp,
 ) -> Result<Granted, Error> {
-    let counts = allotter.rules().policy.has_concurrency();
+    let policy = &allotter.rules().policy;
+    let (counts, apart) = (policy.has_concurrency(), policy.has_concurrency_apart());
     let (adopts, mut stragglers) = (allotter.adopts(now), false);
     if adopts {
         govern(connection, claim.queue).await?;
@@ -75,7 +77,7 @@ async fn governed(
     heads.sort_by(|a, b| a.cell.cmp(&b.cell));
     heads.dedup_by(|a, b| a.cell == b.cell);
     let running = if counts {
-        running(connection, claim.queue).await?
+        running(connection, claim.queue, apart).await?
     } else {
         Vec::new()
     };
@@ -87,10 +89,7 @@ async fn governed(
         if grants.is_empty() {
             break;
         }
-        let mut taken = Vec::new();
-        for (head, jobs) in grants {
-            take(connection, claim, now, (&head.cell, jobs), &mut taken).await?;
-        }
+        let taken = take(connection, claim, now, &grants).await?;
         round.took(taken);
     }
     let ended = round.end();
@@ -168,8 +167,13 @@ async fn cells(
         .collect()
 }
 
-async fn running(connection: &mut SqliteConnection, queue: &str) -> Result<Vec<Running>, Error> {
-    let rows = sqlx::query(RUNNING)
+/// What runs, by kind and key if limits tell them `apart`, which takes longer to count.
+async fn running(
+    connection: &mut SqliteConnection,
+    queue: &str,
+    apart: bool,
+) -> Result<Vec<Running>, Error> {
+    let rows = sqlx::query(if apart { RUNNING } else { RUNNING_TOGETHER })
         .bind(queue)
         .fetch_all(connection)
         .await?;
@@ -208,47 +212,71 @@ async fn buckets(
         .collect()
 }
 
-/// Leases up to so many jobs of a cell.
+/// Leases up to so many jobs of each cell, all at once: a statement costs more than a job.
 async fn take(
     connection: &mut SqliteConnection,
     claim: &Claim<'_>,
     now: Timestamp,
-    (cell, jobs): (&Cell, u32),
-    taken: &mut Vec<(ClaimedJob, String)>,
-) -> Result<(), Error> {
-    let mut wanted = jobs;
-    while wanted > 0 {
-        let limit = wanted.min(AT_ONCE);
-        let due: String = sqlx::query_scalar(GOVERNED_DUE)
-            .bind(claim.queue)
-            .bind(micros(now))
-            .bind(&cell.tenant)
-            .bind(&cell.kind)
-            .bind(&cell.key)
-            .bind(cell.priority)
-            .bind(limit)
-            .fetch_one(&mut *connection)
-            .await?;
-        let due: Vec<Due> = decode(&due)?;
-        if !due.is_empty() {
-            sqlx::query(CLAIM_GOVERNED)
-                .bind(claim.queue)
-                .bind(micros(now))
-                .bind(&cell.tenant)
-                .bind(&cell.kind)
-                .bind(&cell.key)
-                .bind(cell.priority)
-                .bind(limit)
-                .bind(claim.worker)
-                .bind(micros(now + claim.lease))
-                .execute(&mut *connection)
-                .await?;
+    grants: &[(&Head, u32)],
+) -> Result<Vec<(ClaimedJob, String)>, Error> {
+    let (mut rows, mut taken) = (Vec::new(), Vec::new());
+    for (head, jobs) in grants {
+        // A cell's jobs come in one text each time, which is why many are asked for in parts.
+        let mut told = 0;
+        while told < *jobs {
+            let part = (told, (*jobs - told).min(AT_ONCE));
+            let found = due(connection, claim.queue, now, &head.cell, part).await?;
+            let exhausted = found.len() < part.1 as usize;
+            for (row, due) in found {
+                rows.push(row);
+                taken.push((due.claimed(claim.queue, now), head.cell.key.clone()));
+            }
+            told = if exhausted { *jobs } else { told + part.1 };
         }
-        let exhausted = due.len() < limit as usize;
-        let claimed = due.into_iter().map(|due| due.claimed(claim.queue, now));
-        taken.extend(claimed.map(|job| (job, cell.key.clone())));
-        wanted = if exhausted { 0 } else { wanted - limit };
     }
+    lease(connection, claim, now, &rows).await?;
+    Ok(taken)
+}
+
+/// Of a cell's due jobs, after so many, so many at most: each with the number of its row.
+async fn due(
+    connection: &mut SqliteConnection,
+    queue: &str,
+    now: Timestamp,
+    cell: &Cell,
+    (after, limit): (u32, u32),
+) -> Result<Vec<(i64, Due)>, Error> {
+    let due: String = sqlx::query_scalar(GOVERNED_DUE)
+        .bind(queue)
+        .bind(micros(now))
+        .bind(&cell.tenant)
+        .bind(&cell.kind)
+        .bind(&cell.key)
+        .bind(cell.priority)
+        .bind(limit)
+        .bind(after)
+        .fetch_one(connection)
+        .await?;
+    decode(&due)
+}
+
+/// Leases the jobs in these rows.
+async fn lease(
+    connection: &mut SqliteConnection,
+    claim: &Claim<'_>,
+    now: Timestamp,
+    rows: &[i64],
+) -> Result<(), Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(CLAIM_GOVERNED)
+        .bind(encode(rows)?)
+        .bind(micros(now))
+        .bind(claim.worker)
+        .bind(micros(now + claim.lease))
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -26,8 +26,8 @@ use super::{
 };
 use crate::db;
 use crate::model::{
-    ClaimedJob, Enqueued, Filter, Finish, JobId, JobRecord, Json, Lease, NewJob, Page, QueueStats,
-    Recorded, Timestamp, WorkerRecord,
+    ClaimedJob, Enqueued, Filter, Finish, Found, JobId, JobRecord, Json, Lease, NewJob, Page,
+    QueueStats, Recorded, Timestamp, WorkerRecord,
 };
 
 mod at_rest;
@@ -302,7 +302,7 @@ impl Store for SqliteStore {
         filter: &Filter,
         page: Page,
         now: Option<Timestamp>,
-    ) -> Result<Vec<JobRecord>, Error> {
+    ) -> Result<Found<JobRecord>, Error> {
         timed(read::list(&self.db, filter, page, now)).await
     }
 

@@ -13,6 +13,7 @@ use crate::model::{Event, JobId, JobRecord, Recorded, State, Timestamp, Transiti
 const GET: &str = include_str!("sql/get.sql");
 const CANCEL: &str = include_str!("sql/cancel.sql");
 const SET_ARGS: &str = include_str!("sql/set_args.sql");
+const SET_TIME: &str = include_str!("sql/set_time.sql");
 const REQUEUE: &str = include_str!("sql/requeue.sql");
 
 /// What was done, and which queues may have work because of it.
@@ -31,6 +32,7 @@ pub(super) async fn one(
         ids: &[id],
         tenant,
         args: None,
+        run_at: None,
         audit: None,
         checkpoint: None,
         now,
@@ -86,12 +88,24 @@ async fn change(
         let changed = Changed::NotFound;
         return Ok(Operated { changed, was: None });
     };
+    let queue = job.queue.clone();
     let was = Some((job.state.at(job.run_at, now), job.tenant_id.clone()));
     let changed = match operate.operation {
         Operation::Cancel => cancel(connection, &job, now, woken).await?,
         Operation::Discard => discard(connection, &job, now, woken).await?,
         Operation::Requeue => requeue(connection, job, now, woken).await?,
+        Operation::Snooze if job.state.is_claimable() => Changed::Done,
+        Operation::Snooze => Changed::Refused(job.state),
     };
+    if let Some(at) = operate.time(changed) {
+        sqlx::query(SET_TIME)
+            .bind(id.as_uuid())
+            .bind(micros(at))
+            .execute(&mut *connection)
+            .await?;
+        // Whoever sleeps until the next time may have to wake earlier now.
+        woken.insert(queue);
+    }
     if let (Changed::Done, Some(args)) = (changed, operate.args) {
         sqlx::query(SET_ARGS)
             .bind(id.as_uuid())

@@ -12,15 +12,18 @@ use super::super::{Error, Matched};
 use super::at;
 use super::rows::{self, encode, micros};
 use crate::db;
-use crate::model::{Filter, JobId, JobRecord, Page, QueueStats, State, Timestamp};
+use crate::model::{Filter, Found, JobId, JobRecord, Page, QueueStats, State, Timestamp};
 
 const GET: &str = include_str!("sql/get.sql");
 const LIST: &str = include_str!("sql/list.sql");
+const REACH: &str = include_str!("sql/reach.sql");
 const QUEUES: &str = include_str!("sql/queues.sql");
 const QUEUE_STATS: &str = include_str!("sql/queue_stats.sql");
 
 /// The largest page of a list.
 const MAX_PAGE: u32 = 1000;
+/// A search looks at so many jobs at once, however rare what it looks for.
+const MOST_LOOKED_AT: u32 = 100_000;
 /// How many jobs of one sort are counted in one queue.
 const MAX_COUNT: u64 = 100_000;
 
@@ -43,13 +46,15 @@ pub(super) async fn list(
     filter: &Filter,
     page: Page,
     now: Option<Timestamp>,
-) -> Result<Vec<JobRecord>, Error> {
+) -> Result<Found<JobRecord>, Error> {
     let (now, limit) = (at(now), page.limit.clamp(1, MAX_PAGE));
-    let states = states(filter)?;
-    let rows = find(states.as_deref(), filter, page, limit, now)
+    let (states, reached) = (states(filter)?, reach(db, filter, page, limit).await?);
+    let rows = find(states.as_deref(), filter, page, limit, now, reached)
         .fetch_all(db.readers())
         .await?;
-    rows.iter().map(|row| rows::record(row, now)).collect()
+    let jobs = rows.iter().map(|row| rows::record(row, now));
+    let jobs = jobs.collect::<Result<_, _>>()?;
+    Ok(Found::new(jobs, limit, reached, |job| job.id))
 }
 
 /// Row by row, so that only one job's args are in memory at a time.
@@ -58,19 +63,48 @@ pub(super) async fn matching(
     filter: &Filter,
     page: Page,
     now: Option<Timestamp>,
-) -> Result<Vec<Matched>, Error> {
-    let (states, limit) = (states(filter)?, page.limit.clamp(1, MAX_MATCHED));
-    let rows = find(states.as_deref(), filter, page, limit, at(now)).fetch(db.readers());
+) -> Result<Found<Matched>, Error> {
+    let limit = page.limit.clamp(1, MAX_MATCHED);
+    let (states, reached) = (states(filter)?, reach(db, filter, page, limit).await?);
+    let rows = find(states.as_deref(), filter, page, limit, at(now), reached).fetch(db.readers());
     let matched = |row: SqliteRow| async move {
         Ok(Matched {
             id: rows::id(&row, "id")?,
             kind: row.try_get("kind")?,
         })
     };
-    rows.map_err(Error::from)
-        .and_then(matched)
-        .try_collect()
-        .await
+    let jobs = rows.map_err(Error::from).and_then(matched);
+    let jobs = jobs.try_collect().await?;
+    Ok(Found::new(jobs, limit, reached, |job| job.id))
+}
+
+/// How far back a search comes that looks at [`MOST_LOOKED_AT`] jobs; none: to the end. Where an index leads
+/// to few, there is no bound.
+async fn reach(
+    db: &db::Sqlite,
+    filter: &Filter,
+    page: Page,
+    limit: u32,
+) -> Result<Option<JobId>, Error> {
+    let is_far = way(filter) == Some("newest") || filter.tenant_id.is_some();
+    let all_match = Filter {
+        tenant_id: filter.tenant_id.clone(),
+        ..Filter::default()
+    };
+    if *filter == all_match || filter.correlation_id.is_some() || !is_far {
+        return Ok(None);
+    }
+    let row = sqlx::query(REACH)
+        .bind(limit.max(MOST_LOOKED_AT))
+        .bind(before(page))
+        .bind(filter.tenant_id.as_deref())
+        .fetch_optional(db.readers())
+        .await?;
+    row.map(|row| rows::id(&row, "id")).transpose()
+}
+
+fn before(page: Page) -> Uuid {
+    page.after.map_or(Uuid::max(), |cursor| cursor.0.as_uuid())
 }
 
 fn states(filter: &Filter) -> Result<Option<String>, Error> {
@@ -86,6 +120,7 @@ fn find<'q>(
     page: Page,
     limit: u32,
     now: Timestamp,
+    reached: Option<JobId>,
 ) -> Query<'q, Sqlite, SqliteArguments> {
     sqlx::query(LIST)
         .bind(micros(now))
@@ -95,9 +130,10 @@ fn find<'q>(
         .bind(filter.tenant_id.as_deref())
         .bind(filter.correlation_id.as_deref())
         .bind(filter.tag.as_deref())
-        .bind(page.after.map_or(Uuid::max(), |cursor| cursor.0.as_uuid()))
+        .bind(before(page))
         .bind(limit)
         .bind(way(filter))
+        .bind(reached.map_or(Uuid::nil(), JobId::as_uuid))
 }
 
 /// Which index carries a search that names neither tenant nor correlation id.

@@ -1,11 +1,12 @@
 -- Leases due jobs of queue $1 to worker $2 for $3 microseconds at $4: of each cell ($5 tenants, $6 kinds, $7 keys,
--- $8 priorities), from its first job's time ($9) on, so many ($10). Caller: governed.rs.
+-- $8 priorities), from its first job's time ($9) on, so many ($10). Others may have
+-- ended their attempts at these jobs since $4: the next one does not begin before. Caller: governed.rs.
 update jobs.jobs
    set state = 'running',
        attempt = attempt + 1,
        claim_no = claim_no + 1,
        worker = $2,
-       claimed_at = $4,
+       claimed_at = greatest($4, (attempts -> -1 ->> 'ended_at')::timestamptz),
        lease_expires_at = $4 + $3 * interval '1 microsecond',
        cancel_requested_at = null
  where id = any (array (

@@ -1,22 +1,89 @@
--- Up to $1 jobs before id $2, newest first, that match $3 states, $4 kind, $5 queue, $6 tenant, $7 correlation id
--- and $8 tag (each null: any), seen at $9 (or now). Caller: read.rs.
+-- Up to $1 jobs before id $2 and not before id $10, newest first, that match $3 states, $4 kind, $5 queue, $6 tenant,
+-- $7 correlation id and $8 tag (each null: any), seen at $9 (or now). $11 says which of the unfinished ones to look
+-- at: all, those set back, those running, those of one tenant or correlation id, or (null) none. Caller: search.rs.
 -- A branch for each table and each index that can carry the search; what does not apply is never started.
 with clock as materialized (
     select coalesce($9, clock_timestamp()) as now
 ),
-unfinished as (
+-- By the index of leases: they are few, and the oldest of all.
+running as materialized (
     select *
       from jobs.jobs
-     where id < $2
-       and ($3::text[] is null
-            or case when state in ('scheduled', 'available', 'retryable') and run_at <= (select now from clock) then 'available' else state end = any ($3))
-       and ($4::text is null or kind = $4)
-       and ($5::text is null or queue = $5)
-       and ($6::text is null or tenant_id = $6)
-       and ($7::text is null or correlation_id = $7)
-       and ($8::text is null or $8 = any (tags))
-     order by id desc
-     limit $1
+     where $11 in ('running', 'of one')
+       and state = 'running'
+),
+unfinished as (
+    (select *
+       from jobs.jobs
+      where $11 = 'all'
+        and id < $2
+        and id >= $10
+        and ($3::text[] is null
+             or case when state in ('scheduled', 'available', 'retryable') and run_at <= (select now from clock) then 'available' else state end = any ($3))
+        and ($4::text is null or kind = $4)
+        and ($5::text is null or queue = $5)
+        and ($8::text is null or $8 = any (tags))
+      order by id desc
+      limit $1)
+    union all
+    (select *
+       from jobs.jobs
+      where $11 = 'set back'
+        and state in ('scheduled', 'retryable', 'waiting')
+        and id < $2
+        and id >= $10
+        and state = any ($3)
+        and (state = 'waiting' or run_at > (select now from clock))
+        and ($4::text is null or kind = $4)
+        and ($5::text is null or queue = $5)
+        and ($8::text is null or $8 = any (tags))
+      order by id desc
+      limit $1)
+    union all
+    (select *
+       from jobs.jobs
+      where $11 = 'of one'
+        and $7::text is null
+        and tenant_id = $6
+        and state <> 'running'
+        and id < $2
+        and id >= $10
+        and ($3::text[] is null
+             or case when state in ('scheduled', 'available', 'retryable') and run_at <= (select now from clock) then 'available' else state end = any ($3))
+        and ($4::text is null or kind = $4)
+        and ($5::text is null or queue = $5)
+        and ($8::text is null or $8 = any (tags))
+      order by id desc
+      limit $1)
+    union all
+    (select *
+       from jobs.jobs
+      where $11 = 'of one'
+        and correlation_id = $7
+        and state <> 'running'
+        and id < $2
+        and id >= $10
+        and ($3::text[] is null
+             or case when state in ('scheduled', 'available', 'retryable') and run_at <= (select now from clock) then 'available' else state end = any ($3))
+        and ($4::text is null or kind = $4)
+        and ($5::text is null or queue = $5)
+        and ($6::text is null or tenant_id = $6)
+        and ($8::text is null or $8 = any (tags))
+      order by id desc
+      limit $1)
+    union all
+    (select *
+       from running
+      where id < $2
+        and id >= $10
+        and ($3::text[] is null or 'running' = any ($3))
+        and ($4::text is null or kind = $4)
+        and ($5::text is null or queue = $5)
+        and ($6::text is null or tenant_id = $6)
+        and ($7::text is null or correlation_id = $7)
+        and ($8::text is null or $8 = any (tags))
+      order by id desc
+      limit $1)
 ),
 finished as (
     (select *
@@ -25,6 +92,7 @@ finished as (
         and $7::text is null
         and ($3::text[] is null or 'completed' = any ($3))
         and id < $2
+        and id >= $10
         and ($3::text[] is null or state = any ($3))
         and ($4::text is null or kind = $4)
         and ($5::text is null or queue = $5)
@@ -39,6 +107,7 @@ finished as (
         and $7::text is null
         and ($3::text[] is null or 'completed' = any ($3))
         and id < $2
+        and id >= $10
         and ($3::text[] is null or state = any ($3))
         and ($4::text is null or kind = $4)
         and ($5::text is null or queue = $5)
@@ -52,6 +121,7 @@ finished as (
       where correlation_id = $7
         and ($3::text[] is null or 'completed' = any ($3))
         and id < $2
+        and id >= $10
         and ($3::text[] is null or state = any ($3))
         and ($4::text is null or kind = $4)
         and ($5::text is null or queue = $5)
@@ -66,6 +136,7 @@ finished as (
         and $7::text is null
         and ($3::text[] is null or $3 && array['cancelled', 'dead'])
         and id < $2
+        and id >= $10
         and ($3::text[] is null or state = any ($3))
         and ($4::text is null or kind = $4)
         and ($5::text is null or queue = $5)
@@ -80,6 +151,7 @@ finished as (
         and $7::text is null
         and ($3::text[] is null or $3 && array['cancelled', 'dead'])
         and id < $2
+        and id >= $10
         and ($3::text[] is null or state = any ($3))
         and ($4::text is null or kind = $4)
         and ($5::text is null or queue = $5)
@@ -93,6 +165,7 @@ finished as (
       where correlation_id = $7
         and ($3::text[] is null or $3 && array['cancelled', 'dead'])
         and id < $2
+        and id >= $10
         and ($3::text[] is null or state = any ($3))
         and ($4::text is null or kind = $4)
         and ($5::text is null or queue = $5)

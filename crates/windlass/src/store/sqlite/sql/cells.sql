@@ -112,7 +112,7 @@ with recursive cell (head, tenant_before, nth_before) as (
         iif(ifnull(jobs.tenant_id, '') is cell.tenant_before, cell.nth_before + 1, 1)
     from cell
     join jobs on jobs.rowid = cell.head
-    limit ?7
+    limit 0 + ?7
 )
 
 select
@@ -134,7 +134,7 @@ select
             and coalesce(due.limit_key, due.tenant_id, '') = coalesce(jobs.limit_key, jobs.tenant_id, '')
             and due.priority = jobs.priority
             and due.run_at <= ?8
-            limit ?9
+            limit 0 + ?9
         )
     ) as due,
     (

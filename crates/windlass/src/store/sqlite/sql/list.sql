@@ -1,4 +1,4 @@
--- list: up to ?9 jobs that match at ?1, newest first, before id ?8; of the states ?2, kind ?3, queue ?4, tenant ?5,
+-- list: up to ?9 jobs that match at ?1, newest first, before id ?8 and not before ?11; of the states ?2, kind ?3, queue ?4, tenant ?5,
 -- correlation id ?6 and tag ?7, each of which matches all if it is null. A branch for each index that can carry the
 -- search; ?10 says which to take if there is no tenant and no correlation id. Caller: read.rs.
 with candidates as not materialized (
@@ -22,6 +22,7 @@ select *
 from candidates
 where correlation_id = ?6
 and id < ?8
+and id >= ?11
 and matches
 union all
 select *
@@ -29,6 +30,7 @@ from candidates
 where ?6 is null
 and tenant_id = ?5
 and id < ?8
+and id >= ?11
 and matches
 union all
 select *
@@ -36,6 +38,7 @@ from candidates
 where ?10 = 'set aside'
 and state in ('cancelled', 'dead')
 and id < ?8
+and id >= ?11
 and matches
 union all
 select *
@@ -61,12 +64,14 @@ and id in (
     where state = 'waiting'
 )
 and id < ?8
+and id >= ?11
 and matches
 union all
 select *
 from candidates
 where ?10 = 'newest'
 and id < ?8
+and id >= ?11
 and matches
 order by id desc
 limit ?9;

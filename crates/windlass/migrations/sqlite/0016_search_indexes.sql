@@ -1,0 +1,2 @@
+-- Nothing here: all jobs are in one table, and what PostgreSQL looks up from now on among the unfinished ones has been
+-- in indexes since 0001. The versions of both schemas go together.
