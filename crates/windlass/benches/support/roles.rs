@@ -1,5 +1,5 @@
-//! The roles that a measuring program starts as processes: `set-up`, `enqueue`, `steady`, `work`.
-//! Each prints what it found as one line of JSON.
+//! The roles that a measuring program starts as processes: `set-up`, `single`, `steady`, `work` and
+//! others. Each prints what it found as one line of JSON. `benches/peers` plays the same in other languages.
 
 use std::io::Write;
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub(crate) enum Role {
     Steady(u64, u64),
     /// Work until so many jobs were started and none is left without an outcome.
     Work(u64),
+    /// The same, for so many seconds at most.
+    WorkFor(u64, u64),
     /// The same, and enqueue at a steady rate from the worker's own process.
     WorkSteady(u64, u64),
     /// Count what has an outcome. Apart from the worker, whose memory this would swell.
@@ -43,6 +45,7 @@ impl From<Role> for Vec<String> {
             Role::Bulk(n) => ("bulk", vec![n]),
             Role::Steady(rate, seconds) => ("steady", vec![rate, seconds]),
             Role::Work(n) => ("work", vec![n]),
+            Role::WorkFor(n, seconds) => ("work-for", vec![n, seconds]),
             Role::WorkSteady(rate, seconds) => ("work-steady", vec![rate, seconds]),
             Role::Count => ("count", vec![]),
         };
@@ -68,6 +71,7 @@ impl Role {
             "bulk" => Self::Bulk(number(0)?),
             "steady" => Self::Steady(number(0)?, number(1)?),
             "work" => Self::Work(number(0)?),
+            "work-for" => Self::WorkFor(number(0)?, number(1)?),
             "work-steady" => Self::WorkSteady(number(0)?, number(1)?),
             "count" => Self::Count,
             _ => return Ok(None),
@@ -89,6 +93,8 @@ pub(crate) struct Found {
     pub(crate) memory: f64,
     /// CPU time of the process, seconds.
     pub(crate) cpu: f64,
+    /// Jobs that a worker started.
+    pub(crate) ran: u64,
     /// Whether a worker got through all.
     pub(crate) complete: bool,
     /// Jobs with an outcome.
@@ -98,7 +104,11 @@ pub(crate) struct Found {
 /// Plays a role on an opened queue and prints what was found.
 pub(crate) async fn play<Q: Queue>(queue: Q, role: Role) -> anyhow::Result<()> {
     let mut found = match role {
-        Role::Work(n) => work(&queue, n, async { Ok(()) }).await?,
+        Role::Work(n) => work(&queue, n, patience(n), async { Ok(()) }).await?,
+        Role::WorkFor(n, seconds) => {
+            let patience = Duration::from_secs(seconds);
+            work(&queue, n, patience, async { Ok(()) }).await?
+        }
         Role::WorkSteady(rate, seconds) => work_steady(&queue, rate, seconds).await?,
         // In a task, as a server's handlers are: on the main thread each answer would cross threads.
         role => tokio::spawn(call(queue, role)).await??,
@@ -117,7 +127,9 @@ async fn call<Q: Queue>(mut queue: Q, role: Role) -> anyhow::Result<Found> {
         Role::Bulk(n) => bulk(&mut queue, n).await,
         Role::Steady(rate, seconds) => steady(&mut queue, rate, seconds).await,
         Role::Count => count(&queue).await,
-        Role::Work(_) | Role::WorkSteady(..) => anyhow::bail!("a worker calls nobody"),
+        Role::Work(_) | Role::WorkFor(..) | Role::WorkSteady(..) => {
+            anyhow::bail!("a worker calls nobody")
+        }
     }
 }
 
@@ -169,13 +181,15 @@ async fn work_steady<Q: Queue>(queue: &Q, rate: u64, seconds: u64) -> anyhow::Re
         tokio::spawn(async move { steady(&mut client, rate, seconds).await }).await??;
         Ok(())
     };
-    work(queue, rate * seconds, sending).await
+    let jobs = rate * seconds;
+    work(queue, jobs, patience(jobs), sending).await
 }
 
 /// Works until all have started and have their outcome in the database.
 async fn work<Q: Queue>(
     queue: &Q,
     expected: u64,
+    patience: Duration,
     meanwhile: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<Found> {
     // One per process, for as long as it lives: handlers need not count references.
@@ -183,7 +197,7 @@ async fn work<Q: Queue>(
     let stop = CancellationToken::new();
     let watch = async {
         meanwhile.await?;
-        let ended = tokio::time::timeout(patience(expected), async {
+        let ended = tokio::time::timeout(patience, async {
             probe.all_started().await;
             all_recorded(queue).await
         });
@@ -200,11 +214,13 @@ async fn work<Q: Queue>(
     worked?;
     let (ran, done) = ended?;
     let (marks, mut waits) = probe.take();
-    let first = *marks.first().context("nothing was started")?;
+    // One that started nothing has a rate of nothing.
+    let first = marks.first().copied().unwrap_or(0);
     let took = Duration::from_micros(u64::try_from(done - first)?);
     waits.sort_unstable();
     Ok(Found {
         rate: per_second(ran, took),
+        ran,
         complete: ran == expected,
         slowest: slowest(&marks, expected),
         wait_p50: percentile(&waits, 50),

@@ -72,7 +72,7 @@ async fn each_tick_runs_once_though_two_processes_pipe_it(place: &Place) {
     let store: Arc<dyn Store> = place.open();
     let filter = windlass::model::Filter::default();
     let page = windlass::model::Page::default();
-    let jobs = store.list(&filter, page, None).await.unwrap();
+    let jobs = store.list(&filter, page, None).await.unwrap().jobs;
     assert!(
         jobs.len() >= ticks.len() && jobs.len() <= ticks.len() + 1,
         "one job a tick"

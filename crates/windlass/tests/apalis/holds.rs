@@ -125,7 +125,8 @@ async fn a_stopping_worker_hands_back_at_once_and_keeps_what_runs(place: &Place)
     let jobs = store
         .list(&Filter::default(), Page::default(), None)
         .await
-        .unwrap();
+        .unwrap()
+        .jobs;
     for job in jobs.iter().filter(|job| job.state == State::Available) {
         assert_eq!((job.attempt, job.crashes), (0, 0), "no attempt was used");
     }
@@ -147,7 +148,8 @@ async fn a_worker_that_is_dropped_hands_back_what_it_held(place: &Place) {
     let jobs = store
         .list(&Filter::default(), Page::default(), None)
         .await
-        .unwrap();
+        .unwrap()
+        .jobs;
     assert!(jobs.iter().all(|job| (job.attempt, job.crashes) == (0, 0)));
     let dropped = jobs.iter().flat_map(|job| &job.attempts);
     assert!(dropped.clone().count() > 0);

@@ -159,7 +159,11 @@ pub(crate) async fn until(place: &Place, state: State, count: usize) {
     };
     let counted = async {
         loop {
-            let found = store.list(&filter, Page::default(), None).await.unwrap();
+            let found = store
+                .list(&filter, Page::default(), None)
+                .await
+                .unwrap()
+                .jobs;
             if found.len() == count {
                 return;
             }

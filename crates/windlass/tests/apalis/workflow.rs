@@ -61,7 +61,7 @@ impl Ran {
 
 async fn jobs(place: &Place) -> Vec<JobRecord> {
     let (filter, page) = (Filter::default(), Page::default());
-    place.open().list(&filter, page, None).await.unwrap()
+    place.open().list(&filter, page, None).await.unwrap().jobs
 }
 
 async fn a_stepped_flow_runs_each_step_once(place: &Place) {

@@ -20,6 +20,25 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) fn open(url: &str) -> Self {
+        Self::with(url, &PostgresOptions::default(), &PgStoreOptions::default())
+    }
+
+    /// The same for short leases: gives a call up before they end, not long after.
+    pub(crate) fn impatient(url: &str) -> Self {
+        let patience = crate::storm::PATIENCE_OF_A_CALL;
+        let postgres = PostgresOptions {
+            statement_timeout: patience,
+            acquire_timeout: patience,
+            ..PostgresOptions::default()
+        };
+        let store = PgStoreOptions {
+            call_timeout: patience,
+            ..PgStoreOptions::default()
+        };
+        Self::with(url, &postgres, &store)
+    }
+
+    fn with(url: &str, postgres: &PostgresOptions, options: &PgStoreOptions) -> Self {
         let (db, store): (Db, Arc<dyn Store>) = if let Some(file) = url.strip_prefix("sqlite:") {
             let sqlite = Sqlite::new(file, &SqliteOptions::default());
             (
@@ -28,8 +47,8 @@ impl Database {
             )
         } else {
             (
-                Db::Postgres(Postgres::new(url, &PostgresOptions::default()).unwrap()),
-                Arc::new(PgStore::connect(url, &PgStoreOptions::default()).unwrap()),
+                Db::Postgres(Postgres::new(url, postgres).unwrap()),
+                Arc::new(PgStore::connect(url, options).unwrap()),
             )
         };
         Self {

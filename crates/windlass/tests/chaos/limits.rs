@@ -228,7 +228,8 @@ pub(crate) async fn a_hundred_a_second_are_six_thousand_in_a_minute() {
     set(
         &database,
         QUEUE,
-        r#"{"rate": {"jobs": 100, "per_ms": 1000, "burst": 10}}"#,
+        // Half a second's worth may be made up for: as long as a busy machine may leave the workers waiting.
+        r#"{"rate": {"jobs": 100, "per_ms": 1000, "burst": 50}}"#,
     )
     .await;
     let jobs: Vec<NewJob> = (0..6_500).map(|_| job(&database, "a", 0, false)).collect();
@@ -261,7 +262,7 @@ pub(crate) async fn a_hundred_a_second_are_six_thousand_in_a_minute() {
                   from (select distinct claimed_at from jobs.completed_jobs) as one) as counted",
         )
         .await;
-    assert!(busiest <= 111, "{busiest}");
+    assert!(busiest <= 151, "{busiest}");
 }
 
 pub(crate) async fn three_tenants_get_their_shares_of_three_processes() {

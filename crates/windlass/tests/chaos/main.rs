@@ -9,7 +9,10 @@ mod flows;
 mod limits;
 mod ordering;
 mod orders;
+mod pressure;
+mod proxy;
 mod server;
+mod storm;
 mod worker;
 
 use std::process::ExitCode;
@@ -22,6 +25,12 @@ fn main() -> ExitCode {
         && role == worker::ROLE
     {
         block_on(worker::work(url));
+        return ExitCode::SUCCESS;
+    }
+    if let [role, url, folder] = args.as_slice()
+        && storm::is_role(role)
+    {
+        block_on(storm::run(role, url, folder.as_ref()));
         return ExitCode::SUCCESS;
     }
     /// Trials named `module::function`.
@@ -47,6 +56,14 @@ fn main() -> ExitCode {
         limits::a_single_job_does_not_wait_for_anothers_million,
         ordering::every_key_runs_strictly_in_order_on_postgres,
         ordering::every_key_runs_strictly_in_order_on_sqlite,
+        pressure::a_held_transaction_slows_nothing_down,
+        pressure::overlapping_readers_slow_nothing_down,
+        pressure::half_as_much_again_is_done_later,
+        pressure::killed_backends_cost_calls_and_no_jobs,
+        pressure::without_connections_work_waits_and_goes_on,
+        pressure::a_database_that_was_never_analysed_is_as_fast,
+        storm::every_promise_is_kept_in_a_storm_on_postgres,
+        storm::every_promise_is_kept_in_a_storm_on_sqlite,
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

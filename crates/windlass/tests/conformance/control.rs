@@ -340,6 +340,7 @@ fn operate<'a>(fx: &Fixture, operation: Operation, ids: &'a [JobId]) -> Operate<
         ids,
         tenant: None,
         args: None,
+        run_at: None,
         audit: None,
         checkpoint: None,
         now: Some(fx.now()),
@@ -517,9 +518,9 @@ pub(crate) async fn matching_tells_what_a_list_tells(fx: &Fixture) {
             limit: 4,
         };
         let now = Some(fx.now());
-        let listed = fx.store.list(&filter, page, now).await.unwrap();
+        let listed = fx.store.list(&filter, page, now).await.unwrap().jobs;
         let listed: Vec<_> = listed.into_iter().map(|job| (job.id, job.kind)).collect();
-        let matched = fx.store.matching(&filter, page, now).await.unwrap();
+        let matched = fx.store.matching(&filter, page, now).await.unwrap().jobs;
         let matched: Vec<_> = matched.into_iter().map(|job| (job.id, job.kind)).collect();
         assert_eq!(matched, listed, "{filter:?}");
         assert!(!matched.is_empty());
@@ -527,7 +528,7 @@ pub(crate) async fn matching_tells_what_a_list_tells(fx: &Fixture) {
             after: Some(Cursor(matched[0].0)),
             limit: 4,
         };
-        let rest = fx.store.matching(&filter, after, now).await.unwrap();
+        let rest = fx.store.matching(&filter, after, now).await.unwrap().jobs;
         assert_eq!(
             rest.iter().map(|job| job.id).next(),
             matched.get(1).map(|job| job.0)

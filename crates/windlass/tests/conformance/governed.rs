@@ -20,7 +20,7 @@ fn by(policy: &str) -> Allotter {
 }
 
 /// A policy that holds nothing back.
-fn free() -> Allotter {
+pub(crate) fn free() -> Allotter {
     by(r#"{"concurrency": 100000}"#)
 }
 
@@ -48,7 +48,7 @@ async fn claim(f: &Fixture, allotter: &mut Allotter, limit: u32) -> Granted {
 }
 
 /// Claims until there is nothing more to take.
-async fn drain(f: &Fixture, allotter: &mut Allotter) -> Vec<ClaimedJob> {
+pub(crate) async fn drain(f: &Fixture, allotter: &mut Allotter) -> Vec<ClaimedJob> {
     let mut jobs = Vec::new();
     for _ in 0..1000 {
         let granted = claim(f, allotter, 1000).await;

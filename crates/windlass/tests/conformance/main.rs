@@ -32,12 +32,14 @@ mod only_postgres;
 mod operate;
 mod ordering;
 mod prune;
+mod races;
 mod read;
 mod rescue;
 mod scheduler;
 mod schedules;
 mod signals;
 mod tallies;
+mod times;
 mod transactions;
 mod unique;
 mod wakes;
@@ -242,6 +244,24 @@ macro_rules! store_conformance {
                 nobody_touches_another_tenants_jobs,
                 a_tenant_may_touch_its_own_jobs,
             }
+            times {
+                a_finished_job_is_tried_again_at_its_time,
+                an_unfinished_job_is_snoozed_and_keeps_its_attempts,
+                a_snooze_refuses_what_does_not_wait_for_a_time,
+                a_snoozed_job_is_found_after_others_were_claimed,
+                an_ordered_job_keeps_its_line_waiting,
+                an_ordered_job_waits_for_its_line_and_its_time,
+                a_governed_job_comes_at_its_time,
+                a_step_is_tried_again_at_its_time,
+                the_log_tells_the_time,
+            }
+            races {
+                of_an_available_job,
+                of_a_running_job,
+                of_a_job_whose_worker_vanished,
+                of_a_job_that_waits_to_be_retried,
+                of_a_finished_job,
+            }
             prune {
                 keeps_a_job_for_its_time_and_no_longer,
                 each_state_has_its_own_time,
@@ -260,6 +280,7 @@ macro_rules! store_conformance {
                 filters_by_the_state_as_of_now,
                 filters_by_several_states,
                 filters_by_each_field,
+                what_is_rare_is_found_however_many_are_newer,
                 all_that_is_set_must_match,
                 filters_find_finished_jobs,
                 words_are_matched_whole_and_to_the_letter,
@@ -445,7 +466,7 @@ macro_rules! store_conformance {
             }
         }
     };
-    ($store:ident, $backend:ty; $($group:ident { $($case:ident,)+ })+) => {
+    ($store:ident, $backend:ty; $($groups:tt)+) => {
         mod $store {
             #[test]
             fn any_sequence_of_operations_agrees_with_memory() {
@@ -457,16 +478,24 @@ macro_rules! store_conformance {
                 crate::flows_any::any_flow_runs_by_the_rules::<$backend>();
             }
 
-            $(mod $group {
-                $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    crate::fixture::run::<$backend>(crate::$group::$case).await;
-                })+
-            })+
+            cases! { $backend; $($groups)+ }
         }
+    };
+}
+
+/// Some of them.
+macro_rules! cases {
+    ($backend:ty; $($group:ident { $($case:ident,)+ })+) => {
+        $(mod $group {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::fixture::run::<$backend>(crate::$group::$case).await;
+            })+
+        })+
     };
 }
 
 store_conformance!(memory, crate::backend::Memory);
 store_conformance!(sqlite, crate::backend::Sqlite);
 store_conformance!(postgres, crate::backend::Postgres);
+mod pgbouncer;

@@ -16,7 +16,9 @@ use windlass::model::{
     QueueStats, Recorded, RunAt, Unique, Verdict,
 };
 use windlass::store::memory::MemoryStore;
-use windlass::store::{Beat, Changed, Claim, Heartbeat, Prune, Rescue, Rescued, Store};
+use windlass::store::{
+    Beat, Changed, Claim, Error, Heartbeat, Operate, Operation, Prune, Rescue, Rescued, Store,
+};
 use windlass::{JobId, JobRecord, NewJob, Timestamp};
 
 use crate::fixture::{Backend, LEASE, MAX_CRASHES, START, ended, json};
@@ -49,6 +51,8 @@ enum Wish {
     Cancel,
     Discard,
     Requeue,
+    RequeueLater,
+    Snooze,
 }
 
 /// A job to be enqueued; few values for each field, so that they meet.
@@ -155,7 +159,14 @@ fn op() -> impl Strategy<Value = Op> {
     let picks = || prop::collection::vec(any::<Index>(), 1..5);
     let ends = prop::collection::vec((any::<Index>(), verdict()), 1..5);
     let claim = (few(&QUEUES), 0..5_u32);
-    let wishes = few(&[Wish::Cancel, Wish::Discard, Wish::Requeue, Wish::Requeue]);
+    let wishes = few(&[
+        Wish::Cancel,
+        Wish::Discard,
+        Wish::Requeue,
+        Wish::Requeue,
+        Wish::RequeueLater,
+        Wish::Snooze,
+    ]);
     prop_oneof![
         6 => prop::collection::vec(wanted(), 1..5).prop_map(Op::Enqueue),
         6 => claim.prop_map(|(queue, limit)| Op::Claim { queue, limit }),
@@ -323,6 +334,8 @@ async fn ask(store: &dyn Store, call: &Call, now: Timestamp) -> Answer {
                 Wish::Cancel => store.cancel(*id, *tenant, now).await,
                 Wish::Discard => store.discard(*id, *tenant, now).await,
                 Wish::Requeue => store.requeue(*id, *tenant, now).await,
+                Wish::RequeueLater => timed(store, Operation::Requeue, *id, *tenant, now).await,
+                Wish::Snooze => timed(store, Operation::Snooze, *id, *tenant, now).await,
             }
             .unwrap(),
         ),
@@ -351,7 +364,7 @@ async fn seen(store: &dyn Store, now: Timestamp) -> (Vec<JobRecord>, Vec<QueueSt
         after: None,
         limit: 1000,
     };
-    let jobs = store.list(&filter, page, now).await.unwrap();
+    let jobs = store.list(&filter, page, now).await.unwrap().jobs;
     (jobs, store.queues(now).await.unwrap())
 }
 
@@ -420,4 +433,26 @@ pub(crate) fn any_sequence_of_operations_agrees_with_memory<B: Backend>() {
 )]
 fn sequences() -> u32 {
     std::env::var("PROPTEST_CASES").map_or(SEQUENCES, |cases| cases.parse().unwrap())
+}
+
+/// Gives a job a time that lies ahead.
+async fn timed(
+    store: &dyn Store,
+    operation: Operation,
+    id: JobId,
+    tenant: Option<&str>,
+    now: Option<Timestamp>,
+) -> Result<Changed, Error> {
+    let ids = [id];
+    let operate = Operate {
+        operation,
+        ids: &ids,
+        tenant,
+        args: None,
+        run_at: now.map(|now| now + MINUTE),
+        audit: None,
+        checkpoint: None,
+        now,
+    };
+    Ok(store.operate(operate).await?[0])
 }

@@ -11,7 +11,7 @@ use crate::fixture::{Fixture, LEASE, MAX_CRASHES, at_once, ended, job, job_with}
 
 const HOUR: Duration = Duration::from_hours(1);
 
-fn of(key: &str) -> NewJob {
+pub(crate) fn of(key: &str) -> NewJob {
     job_with(|job| job.ordering_key = Some(key.to_owned()))
 }
 

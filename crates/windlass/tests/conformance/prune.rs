@@ -36,7 +36,12 @@ pub(crate) async fn keeps_a_job_for_its_time_and_no_longer(fx: &Fixture) {
     assert_eq!(prune(fx, [HOUR; 3], 100).await, 1);
     assert!(!is_there(fx, id).await);
     let all = (Filter::default(), Page::default());
-    let listed = fx.store.list(&all.0, all.1, Some(fx.now())).await.unwrap();
+    let listed = fx
+        .store
+        .list(&all.0, all.1, Some(fx.now()))
+        .await
+        .unwrap()
+        .jobs;
     assert_eq!(listed, []);
     assert_eq!(prune(fx, [HOUR; 3], 100).await, 0);
 }

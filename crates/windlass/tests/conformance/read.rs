@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use windlass::model::{Cursor, Filter, Finish, JobId, Page, QueueStats, RunAt, State, Verdict};
+use windlass::model::{
+    Cursor, Filter, Finish, JobId, MAX_ENQUEUE, Page, QueueStats, RunAt, State, Verdict,
+};
 use windlass::{JobRecord, NewJob};
 
 use crate::fixture::{Fixture, job, job_with};
@@ -14,7 +16,11 @@ async fn page(fx: &Fixture, filter: &Filter, after: Option<JobId>, limit: u32) -
         after: after.map(Cursor),
         limit,
     };
-    fx.store.list(filter, page, Some(fx.now())).await.unwrap()
+    fx.store
+        .list(filter, page, Some(fx.now()))
+        .await
+        .unwrap()
+        .jobs
 }
 
 async fn listed(fx: &Fixture, filter: Filter) -> Vec<JobId> {
@@ -134,6 +140,57 @@ pub(crate) async fn filters_by_several_states(fx: &Fixture) {
     expected.sort_unstable();
     expected.reverse();
     assert_eq!(listed(fx, filter).await, expected);
+}
+
+pub(crate) async fn what_is_rare_is_found_however_many_are_newer(fx: &Fixture) {
+    const NEWER: usize = 101_000;
+    let rare = |job: &mut NewJob| {
+        job.kind = "rare".into();
+        job.tenant_id = Some("acme".into());
+    };
+    let oldest = fx.add(job_with(rare)).await;
+    let mut left = NEWER;
+    while left > 0 {
+        let batch = left.min(MAX_ENQUEUE);
+        let jobs: Vec<NewJob> = (0..batch)
+            .map(|_| job_with(|job| job.tenant_id = Some("acme".into())))
+            .collect();
+        fx.store.enqueue(&jobs, Some(fx.now())).await.unwrap();
+        left -= batch;
+    }
+    let newest = fx.add(job_with(rare)).await;
+    let kind = Filter {
+        kind: Some("rare".into()),
+        ..Filter::default()
+    };
+    let of_tenant = Filter {
+        tenant_id: Some("acme".into()),
+        ..kind.clone()
+    };
+    for filter in [kind, of_tenant] {
+        let (mut listed, mut matched) = (Vec::new(), Vec::new());
+        let mut page = Page::default();
+        let mut steps = 0;
+        loop {
+            let found = fx.store.list(&filter, page, Some(fx.now())).await.unwrap();
+            listed.extend(found.jobs.iter().map(|job| job.id));
+            let same = fx
+                .store
+                .matching(&filter, page, Some(fx.now()))
+                .await
+                .unwrap();
+            matched.extend(same.jobs.iter().map(|job| job.id));
+            assert_eq!(same.next, found.next);
+            page.after = found.next;
+            steps += 1;
+            if page.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, [newest, oldest], "{filter:?}");
+        assert_eq!(matched, listed);
+        assert!(steps <= 2, "{steps}");
+    }
 }
 
 pub(crate) async fn filters_by_each_field(fx: &Fixture) {

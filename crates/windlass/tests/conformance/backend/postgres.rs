@@ -13,7 +13,7 @@ use crate::fixture::Backend;
 /// of the migrations.
 pub(crate) struct Postgres {
     server: String,
-    database: String,
+    pub(super) database: String,
 }
 
 impl Postgres {
@@ -122,7 +122,7 @@ async fn create(server: &str, name: &str, template: &str) {
     connection.execute(AssertSqlSafe(create)).await.unwrap();
 }
 
-fn url(server: &str, database: &str) -> String {
+pub(super) fn url(server: &str, database: &str) -> String {
     let (base, query) = server.split_once('?').unwrap_or((server, ""));
     let (server, _) = base.rsplit_once('/').unwrap();
     format!("{server}/{database}?{query}")

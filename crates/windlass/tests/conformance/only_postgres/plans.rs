@@ -76,12 +76,13 @@ fn scans(plan: &str) -> Vec<&str> {
         .collect()
 }
 
-const HOT: [&str; 21] = [
+const HOT: [&str; 23] = [
     "claim",
     "complete",
     "rescue",
     "expired",
     "list",
+    "reach",
     "get",
     "heartbeat",
     "reschedule",
@@ -94,6 +95,7 @@ const HOT: [&str; 21] = [
     "new_cells",
     "claim_governed",
     "running",
+    "running_together",
     "adopt",
     "adopt_running",
     "ungovern",
@@ -101,7 +103,7 @@ const HOT: [&str; 21] = [
 ];
 
 /// Those whose plans are kept to be looked at.
-const SHOWN: [&str; 9] = [
+const SHOWN: [&str; 10] = [
     "claim",
     "complete",
     "rescue",
@@ -111,6 +113,7 @@ const SHOWN: [&str; 9] = [
     "new_cells",
     "claim_governed",
     "running",
+    "running_together",
 ];
 
 async fn check(connection: &mut PgConnection, when: &str) -> BTreeMap<&'static str, String> {

@@ -1,39 +1,25 @@
-//! apalis-sqlite, as durable as ours: WAL, and `synchronous=FULL`, which its own `setup` switches off
-//! for the connection it runs on: it gets one of its own.
+//! apalis-postgres.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use anyhow::Context as _;
 use apalis::prelude::*;
-use apalis_sqlite::callback::HookCallbackListener;
-use apalis_sqlite::{Config, SqliteStorage};
-use sqlx::{Row, SqlitePool};
+use apalis_postgres::{Config, PostgresStorage};
+use sqlx::{PgPool, Row};
 use tokio_util::sync::CancellationToken;
 
+use crate::apalis::{BATCH, handle, stopped};
+use crate::settings::Settings;
 use crate::support::{Noop, Probe, Queue};
-use crate::{BATCH, Settings, handle, stopped};
 
 #[derive(Clone)]
 pub(crate) struct Peer {
-    pool: SqlitePool,
-    storage: SqliteStorage<Noop>,
+    pool: PgPool,
+    storage: PostgresStorage<Noop>,
     settings: Settings,
-    url: String,
-    /// Hears of inserts within this process.
-    listener: Arc<Mutex<Option<HookCallbackListener>>>,
 }
 
 impl Peer {
-    pub(crate) fn open(path: &str, settings: Settings) -> anyhow::Result<Self> {
-        let url = format!("sqlite:{path}?mode=rwc");
-        let (pool, listener) = match settings {
-            Settings::Stock => (SqlitePool::connect_lazy(&url)?, None),
-            Settings::Tuned => {
-                let (pool, listener) = SqliteStorage::connect_with_callback(&url)?;
-                (pool, Some(listener))
-            }
-        };
-        let storage = SqliteStorage::new(&pool);
+    pub(crate) fn open(url: &str, settings: Settings) -> anyhow::Result<Self> {
+        let pool = PgPool::connect_lazy(url)?;
+        let storage = PostgresStorage::new(&pool);
         let storage = match settings {
             Settings::Stock => storage,
             Settings::Tuned => {
@@ -45,8 +31,6 @@ impl Peer {
             pool,
             storage,
             settings,
-            url,
-            listener: Arc::new(Mutex::new(listener)),
         })
     }
 
@@ -58,10 +42,7 @@ impl Peer {
 
 impl Queue for Peer {
     async fn set_up(&self) -> anyhow::Result<()> {
-        let pool = SqlitePool::connect(&self.url).await?;
-        SqliteStorage::setup(&pool).await?;
-        pool.close().await;
-        Ok(())
+        Ok(PostgresStorage::setup(&self.pool).await?)
     }
 
     async fn enqueue(&mut self, job: Noop) -> anyhow::Result<()> {
@@ -73,9 +54,6 @@ impl Queue for Peer {
     }
 
     async fn work(&self, probe: &'static Probe, stop: CancellationToken) -> anyhow::Result<()> {
-        // As a program does when it starts; it also lets SQLite look at its tables, without which the
-        // statement that records outcomes reads all that was ever done.
-        self.set_up().await?;
         let (storage, builder) = (self.storage.clone(), WorkerBuilder::new("peer"));
         match self.settings {
             Settings::Stock => {
@@ -83,13 +61,8 @@ impl Queue for Peer {
                 worker.run_until(stopped(stop)).await?;
             }
             Settings::Tuned => {
-                let listener = self
-                    .listener
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .take();
                 let worker = builder
-                    .backend(storage.with_callback(listener.context("works already")?))
+                    .backend(storage.with_pubsub())
                     .data(probe)
                     .parallelize(tokio::spawn)
                     .build(handle);
@@ -100,10 +73,11 @@ impl Queue for Peer {
     }
 
     async fn unfinished(&self) -> anyhow::Result<i64> {
-        self.count(include_str!("sql/sqlite/unfinished.sql")).await
+        self.count(include_str!("sql/postgres/unfinished.sql"))
+            .await
     }
 
     async fn finished(&self) -> anyhow::Result<i64> {
-        self.count(include_str!("sql/sqlite/finished.sql")).await
+        self.count(include_str!("sql/postgres/finished.sql")).await
     }
 }

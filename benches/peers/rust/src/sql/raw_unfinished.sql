@@ -1,0 +1,3 @@
+-- Jobs without an outcome in the bare tables; raw.rs.
+select count(*)
+from windlass_bench.jobs
