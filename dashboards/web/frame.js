@@ -2,15 +2,18 @@
 import { html, useEffect, useMemo, useRef, useState } from "./lib/ui.js";
 import { Link, go, usePlace } from "./lib/router.js";
 import { useSignal } from "./lib/signal.js";
+import { stream } from "./lib/stream.js";
 import { clock, heard, isStale, paused, refresh } from "./lib/live.js";
 import { duration } from "./lib/format.js";
 import { session, signOut } from "./lib/session.js";
+import { may, shows, why, whyNot } from "./lib/may.js";
 import { theme } from "./lib/theme.js";
 import { useKeys } from "./lib/keys.js";
 import { Icon } from "./parts/icons.js";
 import { Menu } from "./parts/menu.js";
 import { Jump } from "./parts/jump.js";
 import { ShortcutHelp } from "./parts/help.js";
+import { tell } from "./parts/dialog.js";
 import { useAttention } from "./lib/attention.js";
 
 /** @type {Array<[string, string, string, string]|null>} address, word, icon, key after `g` */
@@ -33,18 +36,25 @@ function Entry({ item: [to, word, icon], count, warn }) {
     ${count ? html`<span class=${`count ${warn ? "warn" : ""}`} title="needs a person">${count}</span>` : null}<//>`;
 }
 
+async function leave() {
+  if (!(await signOut())) tell("The server cannot be reached: the session is still open. Try again.", { kind: "bad" });
+}
+
+/** Pages of somebody who sees one tenant only. */
+const shown = () => RAIL.filter((item) => !item || shows(item[0]));
+
 function Rail({ counts }) {
   const who = useSignal(session);
   return html`<nav class="rail" aria-label="Pages"><${Link} to="/" class="brand"><${Logo} />jobs<//>
-    <ul>${RAIL.map((item) => (item ? html`<li><${Entry} item=${item} count=${counts[item[0]]} /></li>` : html`<li class="gap" aria-hidden="true"></li>`))}</ul>
-    <div class="who">${who.name || "admin"}<br /><button onClick=${() => signOut()}>Sign out</button></div></nav>`;
+    <ul>${shown().map((item) => (item ? html`<li><${Entry} item=${item} count=${counts[item[0]]} /></li>` : html`<li class="gap" aria-hidden="true"></li>`))}</ul>
+    <div class="who"><span title=${who?.name}>${who?.actor || who?.name || "signed in"}</span>${who?.role && html`<small>${who.role}${who.tenant && ` of ${who.tenant}`}</small>`}<button onClick=${leave}>Sign out</button>${["operator", "admin"].map((role) => !may(role) && html`<span id=${why(role)} class="sr">${whyNot(role)}</span>`)}</div></nav>`;
 }
 
 function Bottom({ counts }) {
   const [open, setOpen] = useState(false);
   const { path } = usePlace();
   useEffect(() => setOpen(false), [path]);
-  const items = RAIL.filter(Boolean);
+  const items = shown().filter(Boolean);
   const rest = items.filter(([to]) => !BOTTOM.includes(to));
   return html`${open && html`<nav class="more" aria-label="More pages">${rest.map((item) => html`<${Entry} item=${item} count=${counts[item[0]]} />`)}</nav>`}
     <nav class="bottom" aria-label="Pages of the phone">${items.filter(([to]) => BOTTOM.includes(to)).map((item) => html`<${Entry} item=${item} count=${counts[item[0]]} />`)}
@@ -56,11 +66,12 @@ function Live() {
   useSignal(clock);
   const isPaused = useSignal(paused);
   const at = useSignal(heard);
-  const is = isPaused ? "paused" : isStale() ? "stale" : "live";
+  const isPushed = useSignal(stream) !== "lost";
+  const is = isPaused ? "paused" : isStale() ? "stale" : isPushed ? "live" : "polling";
   const told = is === "stale" ? `stale, ${duration(Math.floor((Date.now() - at) / 1000) * 1000)}` : is;
   const toggle = () => { paused.set(!isPaused); if (isPaused) refresh(); };
   return html`<button class="plain live" data-is=${is} onClick=${toggle} aria-pressed=${isPaused ? "true" : "false"}
-    title=${isPaused ? "Follow again (p)" : "Hold everything still (p)"}><i></i>${told}</button>`;
+    title=${is === "polling" ? "The event stream is lost: the page asks by itself until it is back. Hold everything still (p)" : isPaused ? "Follow again (p)" : "Hold everything still (p)"}><i></i>${told}</button>`;
 }
 
 export function Frame({ children }) {

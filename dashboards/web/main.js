@@ -1,9 +1,10 @@
 // The dashboard: which page an address is, and the frame around it.
-import { html, render } from "./lib/ui.js";
+import { html, render, useEffect } from "./lib/ui.js";
 import "./lib/theme.js";
-import { usePlace } from "./lib/router.js";
+import { go, usePlace } from "./lib/router.js";
 import { useSignal } from "./lib/signal.js";
-import { session } from "./lib/session.js";
+import { shows } from "./lib/may.js";
+import { recognise, session } from "./lib/session.js";
 import { Frame } from "./frame.js";
 import { Dialogs, Toasts } from "./parts/dialog.js";
 import { Work } from "./parts/work.js";
@@ -31,6 +32,8 @@ function pageOf(path) {
 function App() {
   const { path } = usePlace();
   const who = useSignal(session);
+  // Who sees one tenant only begins with its jobs.
+  useEffect(() => { if (who && path === "/" && !shows(path)) go("/jobs", { replace: true }); }, [who, path]);
   if (!who) return html`<${SignIn} /><${Toasts} />`;
   const found = pageOf(path);
   const page = found
@@ -39,4 +42,5 @@ function App() {
   return html`<${Frame}>${page}<//><${Dialogs} /><${Work} /><${Toasts} />`;
 }
 
+recognise();
 render(html`<${App} />`, document.getElementById("app"));

@@ -1,6 +1,6 @@
 // The API, as any other caller has it.
 import { parse } from "./json.js";
-import { credentials, session, signedOut } from "./session.js";
+import { ENDED, credentials, session, signedOut } from "./session.js";
 
 const PATIENCE = 15_000;
 
@@ -44,7 +44,7 @@ async function send(method, url, body, signal) {
   const isJson = (answer.headers.get("content-type") ?? "").includes("json");
   const data = isJson && text ? parse(text) : text || null;
   if (answer.ok) return data;
-  if (answer.status === 401 && session.get()) signedOut("Your session has ended. Sign in again; you come back to this page.");
+  if (answer.status === 401 && session.get()) signedOut(ENDED);
   throw new Problem(answer.status, isJson && data ? data : { title: answer.statusText });
 }
 

@@ -27,15 +27,16 @@ function useStanding() {
   return useApi("standing", {}, {
     ...SLOW,
     ask: async (signal) => {
-      const [dead, schedules, backups, quarantine, outbox, pauses] = await Promise.all([
-        or404(countJobs({ states: ["dead"] }), { jobs: 0, at_least: false }),
-        or404(get("/v1/schedules", {}, signal), { schedules: [] }),
-        or404(get("/v1/backups", {}, signal), null),
-        or404(get("/v1/quarantine", { limit: 100 }, signal), { messages: [], next: null }),
-        or404(get("/v1/outbox", { state: "unknown", limit: 100 }, signal), { parts: [], next: null }),
-        or404(get("/v1/pauses", {}, signal), { pauses: [] }),
-      ]);
-      return { dead, schedules: schedules.schedules, backups: backups?.targets ?? null, quarantine, outbox, pauses: pauses.pauses };
+      // One after the other: together they would keep what somebody came to see waiting.
+      const dead = await or404(countJobs({ states: ["dead"] }), { jobs: 0, at_least: false });
+      const errors = dead.jobs ? await or404(get("/v1/errors", {}, signal), { groups: [] }) : { groups: [] };
+      const schedules = await or404(get("/v1/schedules", {}, signal), { schedules: [] });
+      const backups = await or404(get("/v1/backups", {}, signal), null);
+      const quarantine = await or404(get("/v1/quarantine", { limit: 100 }, signal), { messages: [], next: null });
+      const outbox = await or404(get("/v1/outbox", { state: "unknown", limit: 100 }, signal), { parts: [], next: null });
+      const pauses = await or404(get("/v1/pauses", {}, signal), { pauses: [] });
+      const muted = errors.groups.reduce((sum, group) => sum + (group.muted ? group.dead : 0), 0);
+      return { dead, unmuted: { ...dead, jobs: Math.max(0, dead.jobs - muted) }, schedules: schedules.schedules, backups: backups?.targets ?? null, quarantine, outbox, pauses: pauses.pauses };
     },
   });
 }
@@ -49,10 +50,11 @@ export function useAttention() {
   const { data, problem } = asked;
   useEffect(() => standing.set(asked), [data, problem]);
   if (!data) return {};
+  const { unmuted } = data;
   const late = data.schedules.filter(isLate).length;
   const backups = (data.backups ?? []).filter((target) => target.late).length;
   return {
-    "/errors": data.dead.jobs ? `${data.dead.jobs >= 1000 ? `${Math.floor(data.dead.jobs / 1000)}k` : data.dead.jobs}${data.dead.at_least ? "+" : ""}` : "",
+    "/errors": unmuted.jobs ? `${unmuted.jobs >= 1000 ? `${Math.floor(unmuted.jobs / 1000)}k` : unmuted.jobs}${unmuted.at_least ? "+" : ""}` : "",
     "/schedules": late || "",
     "/backups": backups || "",
     "/quarantine": upTo(data.quarantine.messages, data.quarantine.next),

@@ -1,10 +1,18 @@
-// Data that keeps itself fresh: live, paused, or stale and saying so.
+// Data that keeps itself fresh: pushed to, or asked for while the event stream is lost; paused; or stale, and
+// saying so.
 import { useEffect, useRef, useState } from "./ui.js";
 import { signal } from "./signal.js";
 import { address, get } from "./api.js";
+import { session } from "./session.js";
+import { listen, stream } from "./stream.js";
 
 const BEAT = 1000;
 const STALE = 12_000;
+/** The stream tells what finishes, and not what is enqueued or started: that is still asked for, but seldom. */
+const SELDOM = 2;
+const AT_LEAST = 8000;
+/** After something was told, whatever is older than this part of its time is asked for. */
+const SOON = 3;
 
 /** Whether the page follows by itself. */
 export const paused = signal(false);
@@ -25,7 +33,19 @@ setInterval(() => {
   if (document.hidden || paused.get() || isBusy()) return;
   for (const beat of [...beats]) beat();
 }, BEAT);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) clock.set(Date.now()); });
+document.addEventListener("visibilitychange", () => { if (!document.hidden) clock.set(Date.now()); follow(); });
+
+/** Something has finished: what is shown is due sooner. */
+function told() {
+  if (document.hidden || paused.get()) return;
+  for (const beat of [...beats]) beat.told();
+}
+function follow() {
+  listen(Boolean(session.get()) && !document.hidden && !paused.get(), told);
+}
+paused.subscribe(follow);
+session.subscribe(follow);
+follow();
 
 /** Nothing moves under somebody who has a menu open or text selected. */
 function isBusy() {
@@ -51,7 +71,8 @@ export function useApi(path, query = {}, { every = 3000, ask } = {}) {
   useEffect(() => {
     if (key === null) return undefined;
     const control = new AbortController();
-    let due = 0;
+    let loaded = 0;
+    let soon = false;
     let asking = false;
     setState((was) => (was.key === key ? was : { key, data: undefined, problem: null, at: 0, slow: false }));
     // Nothing is drawn for a wait that is over before one sees it.
@@ -59,6 +80,7 @@ export function useApi(path, query = {}, { every = 3000, ask } = {}) {
     const load = async () => {
       if (asking) return;
       asking = true;
+      soon = false;
       try {
         const data = await (ask ? ask(control.signal) : get(path, query, control.signal));
         if (control.signal.aborted) return;
@@ -70,10 +92,12 @@ export function useApi(path, query = {}, { every = 3000, ask } = {}) {
         setState((was) => ({ ...was, key, problem: Object.assign(problem, { since: was.problem?.since ?? Date.now() }), slow: false }));
       } finally {
         asking = false;
-        due = Date.now() + every;
+        loaded = Date.now();
       }
     };
-    const beat = (force) => { if (force || Date.now() >= due) load(); };
+    const wait = () => (soon ? every / SOON : stream.get() === "open" ? Math.max(every, Math.min(every * SELDOM, AT_LEAST)) : every);
+    const beat = (force) => { if (force || Date.now() >= loaded + wait()) load(); };
+    beat.told = () => { soon = true; if (!isBusy()) beat(); };
     run.current = () => load();
     beats.add(beat);
     load();

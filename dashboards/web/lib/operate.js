@@ -3,7 +3,7 @@ import { html } from "./ui.js";
 import { part, post } from "./api.js";
 import { countJobs } from "./attention.js";
 import { count, plural } from "./format.js";
-import { act, ask, tell } from "../parts/dialog.js";
+import { act, ask, tell, unlessUndone } from "../parts/dialog.js";
 import { follow } from "../parts/work.js";
 import { Link } from "./router.js";
 
@@ -31,7 +31,7 @@ export async function operate(name, job) {
 export async function operateAll(name, jobs) {
   const { verb, done, danger } = OPERATIONS[name];
   const answer = await ask({ title: `${verb} ${plural(jobs.length, "job")}?`, verb: `${verb} ${count(jobs.length)}`, danger, rows: jobs.length, reason: true });
-  if (!answer) return false;
+  if (!answer || (jobs.length > 1 && !(await unlessUndone(`${verb} ${plural(jobs.length, "job")}`)))) return false;
   const waiting = [...jobs];
   const refused = [];
   const one = async () => {
@@ -55,7 +55,7 @@ export async function operateMatching(name, filter) {
     title: `${verb} ${rows}?`, verb: `${verb} them`, danger, rows: matching.jobs, reason: true,
     text: html`<p>Every job that matches when it is its turn, in the background; it can be stopped.</p><ul class="chips">${told.length ? told : html`<li>every job there is</li>`}</ul>`,
   });
-  if (!answer) return;
+  if (!answer || !(await unlessUndone(`${verb} ${rows}`))) return;
   const started = await act(() => post("/v1/jobs/bulk", { operation: name, filter, all: told.length === 0, reason: answer.reason || undefined }), (bulk) => ({ text: "It has begun.", link: html`<${Link} to=${`/jobs/${bulk.id}`}>Show<//>` }));
   if (started) follow(started.id, `${verb} ${rows}`, matching.jobs);
 }

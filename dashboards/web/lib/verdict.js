@@ -46,7 +46,7 @@ function quiet(queues, recent) {
 /** What needs a person, one line each. */
 export function attention({ standing, workers, paused }) {
   if (!standing) return [];
-  const { dead, schedules, backups, quarantine, outbox, pauses } = standing;
+  const { unmuted: dead, schedules, backups, quarantine, outbox, pauses } = standing;
   const atLeast = (list, next) => `${list.length}${next ? "+" : ""}`;
   const versions = new Set((workers ?? []).map((worker) => worker.version));
   return [

@@ -1,9 +1,11 @@
 // What fails, grouped by what it says.
 import { html } from "../lib/ui.js";
+import { needs, seesAll } from "../lib/may.js";
 import { Link, usePlace, withQuery } from "../lib/router.js";
 import { useApi } from "../lib/live.js";
 import { count, plural } from "../lib/format.js";
 import { operateAll } from "../lib/operate.js";
+import { mute, unmute } from "../lib/muting.js";
 import { Empty, Loaded, Page, When } from "../parts/page.js";
 import { State } from "../parts/icons.js";
 import { Spark } from "../parts/charts.js";
@@ -13,15 +15,18 @@ const jobsOf = (group, kind) => group.jobs.map((id) => ({ id, kind }));
 
 function Group({ group }) {
   const [first] = group.kinds;
-  return html`<li class="group"><div>
+  const { muted } = group;
+  return html`<li class=${`group ${muted ? "muted" : ""}`}><div>
     <p><${Link} to=${`/jobs/${group.jobs[0]}`} class="row">${group.message}<//></p>
     <small><span class="nowrap">${group.dead > 0 && html`<${State} state="dead" word=${`${count(group.dead)} dead`} /> `}${group.retryable > 0 && html`<${State} state="retryable" word=${`${count(group.retryable)} to retry`} />`}</span>
       <span>last <${When} at=${group.last_at} /></span><span>first <${When} at=${group.first_at} /></span>
       <span>${group.kinds.slice(0, 4).map((kind, i) => html`${i ? ", " : ""}<${Link} to=${withQuery({ kind })}>${kind}<//>`)}</span>
-      ${group.tenants.length > 0 && html`<span>${plural(group.tenants.length, "tenant")}: ${group.tenants.slice(0, 4).map((tenant, i) => html`${i ? ", " : ""}<${Link} to=${withQuery({ tenant })}>${tenant}<//>`)}${group.tenants.length > 4 ? " …" : ""}</span>`}</small></div>
+      ${group.tenants.length > 0 && html`<span>${plural(group.tenants.length, "tenant")}: ${group.tenants.slice(0, 4).map((tenant, i) => html`${i ? ", " : ""}<${Link} to=${withQuery({ tenant })}>${tenant}<//>`)}${group.tenants.length > 4 ? " …" : ""}</span>`}</small>
+    ${muted && html`<small><span class="tag">muted</span><span>by ${muted.by}${muted.until && html`, ends <${When} at=${muted.until} />`}${muted.reason && `: ${muted.reason}`}</span></small>`}</div>
     <div class="chips"><${Spark} values=${group.per_hour} label=${`Over the last day: ${group.per_hour.join(", ")}`} />
-      <button onClick=${() => operateAll("requeue", jobsOf(group, first))}>Requeue ${count(group.jobs.length)}</button>
-      ${group.retryable > 0 && html`<button class="danger" onClick=${() => operateAll("discard", jobsOf(group, first))}>Discard</button>`}</div></li>`;
+      <button onClick=${() => operateAll("requeue", jobsOf(group, first))} ...${needs("operator")}>Requeue ${count(group.jobs.length)}</button>
+      ${group.retryable > 0 && html`<button class="danger" onClick=${() => operateAll("discard", jobsOf(group, first))} ...${needs("operator")}>Discard</button>`}
+      ${seesAll() && (muted ? html`<button onClick=${() => unmute(group)} ...${needs("operator")}>Unmute</button>` : html`<button onClick=${() => mute(group)} ...${needs("operator")}>Mute…</button>`)}</div></li>`;
 }
 
 export function Errors() {

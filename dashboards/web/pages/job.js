@@ -1,11 +1,13 @@
 // One job: all that happened to it, and what can be done about it.
 import { html, useEffect, useState } from "../lib/ui.js";
+import { needs } from "../lib/may.js";
 import { Link, go, href } from "../lib/router.js";
 import { get, part, post } from "../lib/api.js";
 import { clock, useApi } from "../lib/live.js";
 import { useSignal } from "../lib/signal.js";
 import { between, clockTime, duration, plural, shortId, since } from "../lib/format.js";
 import { OPERATIONS, operate } from "../lib/operate.js";
+import { atATime } from "../lib/timing.js";
 import { parse, pretty } from "../lib/json.js";
 import { Facts, Loaded, Page, Part, When } from "../parts/page.js";
 import { Icon, State } from "../parts/icons.js";
@@ -16,6 +18,8 @@ import { act, ask, copy } from "../parts/dialog.js";
 import { KIND } from "./messages.js";
 
 const OVER = ["completed", "cancelled", "dead"];
+/** Those that wait for nothing but a time or a worker. */
+const DUE = ["available", "scheduled", "retryable"];
 
 /** What happened, moment by moment. */
 function moments(job) {
@@ -79,10 +83,12 @@ function Actions({ job, args, reload }) {
     const done = await act(() => post(`/v1/jobs/${part(job.id)}/rerun`, {}), (answer) => ({ text: "A new job runs it again.", link: html`<${Link} to=${`/jobs/${answer.id}`}>Show<//>` }));
     if (done) reload();
   };
-  return html`${can.map(([name, { verb, danger }], i) => html`<button class=${`${i === 0 && !danger ? "primary" : ""} ${danger ? "danger" : ""}`} onClick=${() => operate(name, job)}>${name === "requeue" && !OVER.includes(job.state) ? "Run now" : verb}</button>`)}
+  return html`${can.map(([name, { verb, danger }], i) => html`<button class=${`${i === 0 && !danger ? "primary" : ""} ${danger ? "danger" : ""}`} onClick=${() => operate(name, job)} ...${needs("operator")}>${name === "requeue" && !OVER.includes(job.state) ? "Run now" : verb}</button>`)}
     <${Menu} label=${html`More<${Icon} name="down" />`} title="More" items=${[
-      job.state !== "running" && { label: "Edit and run…", act: () => editAndRun(job, args) },
-      OVER.includes(job.state) && { label: "Run again as a new job", act: rerun },
+      DUE.includes(job.state) && { label: "Snooze…", needs: "operator", act: () => atATime("snooze", job) },
+      OVER.includes(job.state) && { label: "Requeue at…", needs: "operator", act: () => atATime("requeue", job) },
+      job.state !== "running" && { label: "Edit and run…", needs: "operator", act: () => editAndRun(job, args) },
+      OVER.includes(job.state) && { label: "Run again as a new job", needs: "operator", act: rerun },
       { label: "Copy as jobctl", act: cli }, { label: "Copy as curl", act: curl }, { label: "Copy the id", act: () => copy(job.id, "The id") },
     ]} />`;
 }
@@ -124,7 +130,7 @@ export function Job({ id }) {
         ["enqueued", html`<${When} at=${job.enqueued_at} />`], ["due", html`<${When} at=${job.run_at} />`], ["finished", job.finished_at && html`<${When} at=${job.finished_at} />`],
       ]} /></div></div>
       <${Attempts} attempts=${job.attempts} />
-      <${Json} title="Args" value=${seen.args} actions=${hidden && !reveal && html`<button class="small" onClick=${show}>Show what is hidden</button>`} />
+      <${Json} title="Args" value=${seen.args} actions=${hidden && !reveal && html`<button class="small" onClick=${show} ...${needs("operator")}>Show what is hidden</button>`} />
       ${job.progress != null && html`<${Json} title="Progress" value=${seen.progress} />`}
       <${Json} title="Result" value=${seen.result} none=${OVER.includes(job.state) ? "It recorded none." : "Not yet."} />
       <${Related} job=${job} />`}<//>

@@ -1,5 +1,6 @@
 // All jobs: by state, by what one searches, page by page.
 import { html, useEffect, useMemo, useRef, useState } from "../lib/ui.js";
+import { may, needs, whyNot } from "../lib/may.js";
 import { Link, go, href, usePlace, withQuery } from "../lib/router.js";
 import { useApi } from "../lib/live.js";
 import { useKeys } from "../lib/keys.js";
@@ -8,7 +9,10 @@ import { read, STATES } from "../lib/tokens.js";
 import { countJobs } from "../lib/attention.js";
 import { OPERATIONS, operateAll, operateMatching } from "../lib/operate.js";
 import { get } from "../lib/api.js";
+import { reached, useSearching } from "../lib/searching.js";
+import { tell } from "../parts/dialog.js";
 import { Empty, Loaded, Page, When } from "../parts/page.js";
+import { Views } from "../parts/views.js";
 import { Search } from "../parts/search.js";
 import { State } from "../parts/icons.js";
 
@@ -21,10 +25,15 @@ function useCounts(filter) {
   const wanted = toBulk(rest);
   return useApi(`counts ${JSON.stringify(wanted)}`, {}, {
     every: 10_000,
-    ask: async () => Object.fromEntries(await Promise.all(STATES.filter((state) => state !== "completed").map(async (state) => {
-      const found = await countJobs({ ...wanted, states: [state] });
-      return [state, `${found.at_least ? "≥ " : ""}${count(found.jobs)}`];
-    }))),
+    ask: async () => {
+      const counts = {};
+      // One after the other: together they would keep what somebody came to see waiting.
+      for (const state of STATES.filter((each) => each !== "completed")) {
+        const found = await countJobs({ ...wanted, states: [state] });
+        counts[state] = `${found.at_least && found.jobs ? "≥ " : ""}${count(found.jobs)}`;
+      }
+      return counts;
+    },
   }).data ?? {};
 }
 
@@ -79,6 +88,7 @@ export function Jobs() {
   const filter = { state: query.state, kind: query.kind, queue: query.queue, tenant: query.tenant, correlation: query.correlation, tag: query.tag };
   const isFirst = !query.after;
   const asked = useApi("/v1/jobs", { ...filter, limit: PAGE, after: query.after }, { every: 2500 });
+  useSearching(asked.data);
   const { shown, waiting, show } = useCalm(asked.data, isFirst);
   const counts = useCounts(filter);
   const { data: queues } = useApi("/v1/queues", {}, { every: 30_000, ask: (signal) => get("/v1/queues", {}, signal) });
@@ -105,6 +115,7 @@ export function Jobs() {
   const all = jobs.length > 0 && jobs.every((job) => picked.has(job.id));
   const chosen = jobs.filter((job) => picked.has(job.id));
   const does = async (name) => {
+    if (!may("operator")) { tell(whyNot("operator")); return; }
     if (every) { await operateMatching(name, toBulk(filter)); clear(); return; }
     const these = chosen.length ? chosen : jobs[at] ? [jobs[at]] : [];
     if (these.length && await operateAll(name, these)) clear();
@@ -117,23 +128,24 @@ export function Jobs() {
   useKeys(keys);
   useEffect(() => { document.querySelector("tr.at")?.scrollIntoView({ block: "nearest" }); }, [at]);
   const state = query.state ?? "all";
+  const isShort = shown?.next && jobs.length < PAGE;
   const buttons = Object.entries(OPERATIONS).filter(([, o]) => state === "all" || state.split(",").some((s) => o.from.includes(s)));
-  return html`<${Page} title="Jobs" at=${asked.at}>
+  return html`<${Page} title="Jobs" at=${asked.at} actions=${html`<${Views} />`}>
     <nav class="tabs" aria-label="States">${ORDER.map((name) => html`<${Link} key=${name} to=${withQuery({ state: name === "all" ? undefined : name, after: undefined })} aria-current=${name === state ? "page" : undefined}>
       ${name === "all" ? "all" : html`<${State} state=${name} />`}${counts[name] && counts[name] !== "0" ? html`<b>${counts[name]}</b>` : null}<//>`)}</nav>
     <${Search} filter=${filter} known=${known} />
     <${Loaded} of=${{ ...asked, data: shown }} rows=${10}>${() => jobs.length === 0
-      ? html`<${Empty} title=${state === "all" ? "No job matches" : `No ${state} job matches`}>${Object.values(filter).some(Boolean) ? "Drop a token, or look at another state." : html`Jobs come with <code>POST /v1/jobs</code>, <code>jobctl enqueue</code>, or by a schedule.`}<//>`
+      ? shown.next ? html`<${Empty} title="Searching">Nothing since <${When} at=${reached(shown.next)} />; what is older is being looked at.<//>` : html`<${Empty} title=${state === "all" ? "No job matches" : `No ${state} job matches`}>${Object.values(filter).some(Boolean) ? "Drop a token, or look at another state." : html`Jobs come with <code>POST /v1/jobs</code>, <code>jobctl enqueue</code>, or by a schedule.`}<//>`
       : html`${waiting > 0 && html`<button class="fresh" onClick=${show}>${plural(waiting, "new job")}, show</button>`}
         <div class="scroll"><table class="jobs"><thead><tr><th scope="col"><input type="checkbox" aria-label="Select this page" checked=${all} onClick=${() => { setEvery(false); setPicked(all ? new Set() : new Set(jobs.map((job) => job.id))); }} /></th>
           <th scope="col">state</th><th scope="col">kind</th><th scope="col" class="hide-phone">tenant</th><th scope="col" class="hide-phone">queue</th><th scope="col" class="num hide-phone">attempt</th><th scope="col" class="num hide-phone">waited</th><th scope="col" class="num hide-phone">ran</th><th scope="col" class="num">when</th></tr></thead>
           <tbody><${Rows} jobs=${jobs} at=${at} picked=${picked} toggle=${toggle} /></tbody></table></div>
         ${chosen.length > 0 && html`<div class="pick" role="region" aria-label="What is selected"><b>${every ? "All that match" : plural(chosen.length, "job")}</b>
           ${all && !every && shown.next && html`<button class="small plain" onClick=${() => setEvery(true)}>Select all that match${counts[state] ? ` (${counts[state]})` : ""}</button>`}
-          ${buttons.map(([name, { verb, danger, key }]) => html`<button class=${danger ? "danger" : ""} title=${`${verb} (${key})`} onClick=${() => does(name)}>${verb}</button>`)}
+          ${buttons.map(([name, { verb, danger, key }]) => html`<button class=${danger ? "danger" : ""} title=${`${verb} (${key})`} onClick=${() => does(name)} ...${needs("operator")}>${verb}</button>`)}
           <button class="plain" onClick=${clear}>Clear</button></div>`}
-        <div class="foot"><span>${plural(jobs.length, "job")} on this page</span><span class="right">
+        <div class="foot"><span>${plural(jobs.length, "job")} on this page${isShort ? html`, looked back to <${When} at=${reached(shown.next)} />` : ""}</span><span class="right">
           ${!isFirst && html`<${Link} class="button" to=${withQuery({ after: undefined })}>Newest<//><button onClick=${() => history.back()}>Back</button>`}
-          ${shown.next && html`<${Link} class="button" to=${withQuery({ after: shown.next })}>Older<//>`}</span></div>`}<//>
+          ${shown.next && html`<${Link} class="button" to=${withQuery({ after: shown.next })}>${isShort ? "Search further" : "Older"}<//>`}</span></div>`}<//>
   <//>`;
 }

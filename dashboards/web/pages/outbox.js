@@ -1,5 +1,6 @@
 // Messages that were, or may have been, sent: somebody has to decide on the last.
 import { html } from "../lib/ui.js";
+import { needs } from "../lib/may.js";
 import { Link, usePlace } from "../lib/router.js";
 import { useApi } from "../lib/live.js";
 import { part, post } from "../lib/api.js";
@@ -28,6 +29,6 @@ export function Outbox() {
       <div class="scroll"><table><thead><tr><th scope="col">state</th><th scope="col">message</th><th scope="col">channel</th><th scope="col">tenant</th><th scope="col">error</th><th scope="col" class="num">changed</th><th scope="col"><span class="sr">decide</span></th></tr></thead>
       <tbody>${parts.map((item) => html`<tr key=${item.id}><td><${State} state=${STATES[item.state] ?? "scheduled"} word=${item.state} /></td><td><${Link} class="row" to=${`/jobs/${item.job_id}`}>${item.message_id}<//> <span class="muted">part ${item.part} of ${item.parts}</span></td><td>${item.channel}</td><td>${item.tenant_id}</td>
         <td>${item.error ?? html`<span class="muted">–</span>`}</td><td class="num"><${When} at=${item.updated_at} /></td>
-        <td class="num">${["unknown", "failed"].includes(item.state) && html`<button class="small" onClick=${() => resend(item)}>Send again</button> <button class="small" onClick=${() => markSent(item)}>Was sent</button>`}</td></tr>`)}</tbody></table></div><${Pager} next=${next} />`)}<//>
+        <td class="num">${["unknown", "failed"].includes(item.state) && html`<button class="small" onClick=${() => resend(item)} ...${needs("operator")}>Send again</button> <button class="small" onClick=${() => markSent(item)} ...${needs("operator")}>Was sent</button>`}</td></tr>`)}</tbody></table></div><${Pager} next=${next} />`)}<//>
   <//>`;
 }

@@ -23,7 +23,9 @@ const Card = ({ name, value, more, to, tone }) => html`<li class="card" data-ton
 
 function Cards({ queues, workers, hour, now, slow }) {
   const sum = (key) => queues.reduce((all, queue) => all + queue[key], 0);
-  const oldest = queues.map((queue) => queue.oldest_available_at).filter(Boolean).sort()[0];
+  const due = queues.filter((queue) => queue.available > 0);
+  const last = queues.filter((queue) => queue.oldest_available_at).sort((a, b) => a.oldest_available_at.localeCompare(b.oldest_available_at))[0];
+  const oldest = last && since(last.oldest_available_at);
   const capped = queues.some((queue) => queue.capped) ? "≥ " : "";
   const slots = workers.reduce((all, worker) => all + worker.slots, 0);
   const waits = hour ? quantile(hour, 0.95) : null;
@@ -33,8 +35,9 @@ function Cards({ queues, workers, hour, now, slow }) {
   const unproven = slow?.backups?.some((target) => target.unverified || target.late);
   const dead = slow?.dead;
   return html`<ul class="cards">
-    <${Card} name="waiting" to="/jobs?state=available" value=${capped + short(sum("available"))} more=${oldest ? `oldest ${duration(Math.floor(since(oldest) / 1000) * 1000)}` : "nothing due"} tone=${oldest && since(oldest) > 60_000 ? "warn" : ""} />
+    <${Card} name="waiting" to="/jobs?state=available" value=${capped + short(sum("available"))} more=${due.length ? `in ${plural(due.length, "queue")}` : "nothing due"} />
     <${Card} name="running" to="/jobs?state=running" value=${html`${count(sum("running"))}<i> of ${count(slots)}</i>`} more=${plural(workers.length, "worker")} tone=${workers.length ? "" : "warn"} />
+    <${Card} name="oldest" to=${last ? `/queues/${encodeURIComponent(last.queue)}` : "/queues"} value=${last ? duration(Math.floor(oldest / 1000) * 1000) : "–"} more=${last ? last.queue : "nothing due"} tone=${oldest > 60_000 ? "warn" : ""} />
     <${Card} name="wait p95" to="/queues" value=${waits === null ? "–" : `≤ ${duration(waits)}`} more="last hour" tone=${waits > 60_000 ? "warn" : ""} />
     <${Card} name="failed" to="/errors" value=${attempts ? percent(now.failed / attempts) : "–"} more=${attempts ? `of ${short(attempts)}, 5 min` : "nothing ran for 5 min"} tone=${attempts >= 20 && now.failed / attempts > 0.05 ? "bad" : ""} />
     <${Card} name="dead" to="/errors" value=${dead ? (dead.at_least ? "≥ " : "") + short(dead.jobs) : "–"} more=${now ? `+${count(now.deadHour)} in an hour` : " "} tone=${now?.deadHour ? "bad" : ""} />

@@ -1,5 +1,6 @@
 // Messages that could not become jobs.
 import { html, useState } from "../lib/ui.js";
+import { needs } from "../lib/may.js";
 import { Link, usePlace } from "../lib/router.js";
 import { useApi } from "../lib/live.js";
 import { del, get, part, post } from "../lib/api.js";
@@ -33,7 +34,7 @@ export function Quarantine() {
     <${Loaded} of=${asked}>${({ messages, next }) => (messages.length === 0 ? html`<${Empty} title="Nothing is broken">A message that cannot be read comes here instead of being lost or tried for ever.<//>` : html`
       <div class="scroll"><table><thead><tr><th scope="col">reason</th><th scope="col">from</th><th scope="col">tenant</th><th scope="col" class="num">size</th><th scope="col" class="num">taken</th><th scope="col"><span class="sr">do</span></th></tr></thead>
       <tbody>${messages.map((message) => html`<tr key=${message.id}><td>${message.reason}</td><td><code>${message.source}</code></td><td>${message.tenant_id ?? html`<span class="muted">–</span>`}</td><td class="num">${bytes(number(message.body_bytes))}</td><td class="num"><${When} at=${message.taken_at} /></td>
-        <td class="num"><button class="small" onClick=${() => show(message)}>${open?.id === message.id ? "Hide" : "Show"}</button> <button class="small" onClick=${() => replay(message)}>Replay</button> <button class="small danger" onClick=${() => drop(message)}>Drop</button></td></tr>
+        <td class="num"><button class="small" onClick=${() => show(message)} ...${needs("operator")}>${open?.id === message.id ? "Hide" : "Show"}</button> <button class="small" onClick=${() => replay(message)} ...${needs("operator")}>Replay</button> <button class="small danger" onClick=${() => drop(message)} ...${needs("operator")}>Drop</button></td></tr>
         ${open?.id === message.id && html`<tr><td colspan="6"><${Json} title="Headers" value=${open.headers} /><${Json} title="Body" value=${open.body} /></td></tr>`}`)}</tbody></table></div>
       <p class="asof">${count(messages.length)} on this page</p><${Pager} next=${next} />`)}<//>
   <//>`;

@@ -1,5 +1,6 @@
 // One queue: its numbers, its slots, its limits.
 import { html, useState } from "../lib/ui.js";
+import { needs } from "../lib/may.js";
 import { Link, href } from "../lib/router.js";
 import { useApi } from "../lib/live.js";
 import { del, get, part, put } from "../lib/api.js";
@@ -22,10 +23,10 @@ function Slots({ name }) {
     const answer = await ask({ title: `${plural(n, "slot")} for ${name}?`, text: "Each process then runs so many of its jobs at once, whatever it was started with, within a second.", verb: "Set it", reason: true });
     if (answer) await act(() => put(`/v1/queues/${part(name)}/slots`, { slots: n, reason: answer.reason || undefined }), "It is set.");
   };
-  return html`<${Part} title="Slots" actions=${html`<button class="small" onClick=${() => act(() => del(`/v1/queues/${part(name)}/slots`), "Each process has the slots again that it was started with.")}>As started</button>`}>
+  return html`<${Part} title="Slots" actions=${html`<button class="small" onClick=${() => act(() => del(`/v1/queues/${part(name)}/slots`), "Each process has the slots again that it was started with.")} ...${needs("admin")}>As started</button>`}>
     <p class="muted">How many of its jobs each process runs at once.</p>
-    <div class="chips"><span class="number"><button type="button" aria-label="Fewer" onClick=${() => step(-1)}>−</button><input inputmode="numeric" aria-label="Slots per process" placeholder="as started" value=${slots} onInput=${(event) => setSlots(event.target.value.replace(/\D/g, ""))} /><button type="button" aria-label="More" onClick=${() => step(1)}>+</button></span>
-      <button disabled=${!slots} onClick=${save}>Set…</button></div><//>`;
+    <div class="chips"><span class="number"><button type="button" aria-label="Fewer" onClick=${() => step(-1)} ...${needs("admin")}>−</button><input inputmode="numeric" aria-label="Slots per process" placeholder="as started" value=${slots} onInput=${(event) => setSlots(event.target.value.replace(/\D/g, ""))} /><button type="button" aria-label="More" onClick=${() => step(1)} ...${needs("admin")}>+</button></span>
+      <button disabled=${!slots} onClick=${save} ...${needs("admin")}>Set…</button></div><//>`;
 }
 
 async function editPolicy(name, policy) {
@@ -46,13 +47,13 @@ export function Queue({ name }) {
   const series = hour.data?.queues[name];
   const left = eta(q, series);
   const to = (state, n) => html`<${Link} to=${href("/jobs", { queue: name, state })}>${count(n)}<//>`;
-  return html`<${Page} title=${name} name=${`${name} queue`} at=${asked.at} actions=${held ? html`<button onClick=${() => resume(held)}>Resume</button>` : html`<button onClick=${() => pause({ queue: name })}>Pause</button>`}>
+  return html`<${Page} title=${name} name=${`${name} queue`} at=${asked.at} actions=${held ? html`<button onClick=${() => resume(held)} ...${needs("operator")}>Resume</button>` : html`<button onClick=${() => pause({ queue: name })} ...${needs("operator")}>Pause</button>`}>
     <${Loaded} of=${asked}>${({ workers }) => html`
       ${held && html`<div class="notice warn"><span class="grow">Paused by ${held.by}${held.reason ? `: ${held.reason}` : ""}. ${held.until ? "It ends by itself." : "It has no end."}</span></div>`}
       <div class="grid2"><div class="box"><${Facts} of=${[["due", html`${q.capped ? "at least " : ""}${to("available", q.available)}${q.oldest_available_at ? `, oldest ${duration(since(q.oldest_available_at))}` : ""}`], ["running", to("running", q.running)], ["to retry", to("retryable", q.retryable)], ["scheduled", to("scheduled", q.scheduled)], ["waiting", to("waiting", q.waiting)], ["gone in", left === null ? null : left === Infinity ? "never, as it is: more comes in than is done" : `about ${duration(left)}`]]} /></div>
         <div class="box"><${Facts} of=${[["workers", plural(workers.filter((w) => w.queues.includes(name)).length, "process", "processes")], ["done, last hour", series && count(series.completed)], ["failed, last hour", series && count(series.failed)]]} /></div></div>
       ${series && html`<${Part} title="Last hour"><${Throughput} points=${series.points} unit="minute" /><//>`}
       <${Slots} name=${name} />
-      <${Loaded} of=${policy}>${(data) => html`<${Json} title="Limits" value=${data?.policy} none="None of its own." actions=${html`<button class="small" onClick=${() => editPolicy(name, data)}>Edit…</button>`} />`}<//>`}<//>
+      <${Loaded} of=${policy}>${(data) => html`<${Json} title="Limits" value=${data?.policy} none="None of its own." actions=${html`<button class="small" onClick=${() => editPolicy(name, data)} ...${needs("admin")}>Edit…</button>`} />`}<//>`}<//>
   <//>`;
 }

@@ -1,5 +1,6 @@
 // Queues: how each stands, how much of it may run, and what is held.
 import { html } from "../lib/ui.js";
+import { needs } from "../lib/may.js";
 import { Link, href } from "../lib/router.js";
 import { useApi } from "../lib/live.js";
 import { get } from "../lib/api.js";
@@ -35,7 +36,7 @@ function Pauses({ pauses }) {
   if (pauses.length === 0) return null;
   return html`<${Part} title="Paused"><div class="scroll"><table><thead><tr><th scope="col">what</th><th scope="col">why</th><th scope="col">by</th><th scope="col">since</th><th scope="col">ends</th><th scope="col"><span class="sr">resume</span></th></tr></thead>
     <tbody>${pauses.map((p) => html`<tr><td>${[p.queue && `queue ${p.queue}`, p.kind && `kind ${p.kind}`, p.tenant_id && `tenant ${p.tenant_id}`].filter(Boolean).join(", ")}</td><td>${p.reason ?? html`<span class="muted">–</span>`}</td><td>${p.by}</td>
-      <td><${When} at=${p.at} /></td><td title=${absolute(p.until)}>${p.until ? html`<${When} at=${p.until} />` : "when resumed"}</td><td class="num"><button class="small" onClick=${() => resume(p)}>Resume</button></td></tr>`)}</tbody></table></div><//>`;
+      <td><${When} at=${p.at} /></td><td title=${absolute(p.until)}>${p.until ? html`<${When} at=${p.until} />` : "when resumed"}</td><td class="num"><button class="small" onClick=${() => resume(p)} ...${needs("operator")}>Resume</button></td></tr>`)}</tbody></table></div><//>`;
 }
 
 function Row({ q, pauses, series }) {
@@ -48,13 +49,13 @@ function Row({ q, pauses, series }) {
     <td class="num">${count(q.retryable)}</td><td class="num hide-phone">${count(q.scheduled)}</td><td class="num hide-phone">${count(q.waiting)}</td><td class="num hide-phone">${p95 === null ? "–" : `≤ ${duration(p95)}`}</td>
     <td class="num hide-phone">${left === null ? "–" : left === Infinity ? "grows" : duration(left)}</td>
     <td>${series && html`<${Spark} values=${series.points.map((p) => p.completed)} label=${`${count(series.completed)} done in the last hour`} />`}</td>
-    <td class="num"><button class="small" onClick=${() => (held ? resume(held) : pause({ queue: q.queue }))}>${held ? "Resume" : "Pause"}</button></td></tr>`;
+    <td class="num"><button class="small" onClick=${() => (held ? resume(held) : pause({ queue: q.queue }))} ...${needs("operator")}>${held ? "Resume" : "Pause"}</button></td></tr>`;
 }
 
 export function Queues() {
   const asked = useQueues();
   const hour = useStats("1h", 10_000);
-  return html`<${Page} title="Queues" at=${asked.at} actions=${html`<button onClick=${() => pause()}>Pause a kind or tenant…</button>`}>
+  return html`<${Page} title="Queues" at=${asked.at} actions=${html`<button onClick=${() => pause()} ...${needs("operator")}>Pause a kind or tenant…</button>`}>
     <${Loaded} of=${asked}>${({ queues, pauses }) => (queues.length === 0 ? html`<${Empty} title="No queue yet">A queue is there as soon as a worker looks after it or a job waits in it.<//>` : html`
       <div class="scroll"><table><thead><tr><th scope="col">queue</th><th scope="col" class="num">due</th><th scope="col" class="num">oldest</th><th scope="col" class="num">running</th><th scope="col" class="num">to retry</th>
         <th scope="col" class="num hide-phone">scheduled</th><th scope="col" class="num hide-phone">waiting</th><th scope="col" class="num hide-phone">wait p95</th><th scope="col" class="num hide-phone">gone in</th><th scope="col">last hour</th><th scope="col"><span class="sr">pause</span></th></tr></thead>

@@ -1,12 +1,14 @@
 // One schedule: its next and its last fires; pause, run now, make up for a range.
 import { html } from "../lib/ui.js";
+import { needs } from "../lib/may.js";
 import { Link, href } from "../lib/router.js";
 import { useApi } from "../lib/live.js";
 import { part, post } from "../lib/api.js";
-import { absolute, ago, duration, plural } from "../lib/format.js";
+import { backfill } from "../lib/backfill.js";
+import { ago, duration } from "../lib/format.js";
 import { Facts, Loaded, Page, Part, When } from "../parts/page.js";
 import { State } from "../parts/icons.js";
-import { act, ask, tell } from "../parts/dialog.js";
+import { act, ask } from "../parts/dialog.js";
 import { Ticks, tickState } from "./schedules.js";
 
 const at = (name, verb) => `/v1/schedules/${part(name)}/${verb}`;
@@ -21,35 +23,12 @@ async function runNow(name) {
   if (answer) await act(() => post(at(name, "run"), { reason: answer.reason || undefined }), (run) => ({ text: "It runs.", link: html`<${Link} to=${`/jobs/${run.job_id}`}>Show<//>` }));
 }
 
-const iso = (local) => new Date(local).toISOString();
-const local = (date) => new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-
-/** Asks for a range, shows which ticks it means, and only then fires them. */
-async function backfill(name) {
-  const today = new Date(new Date().setHours(0, 0, 0, 0));
-  const range = await ask({
-    title: `Make up for missed ticks of ${name}`, verb: "Preview", text: "Ticks that have fired before are not fired again.",
-    fields: [{ name: "from", label: "From", type: "datetime-local", value: local(new Date(today - 86_400_000)), required: true }, { name: "until", label: "Until", type: "datetime-local", value: local(today), required: true }],
-  });
-  if (!range) return;
-  const body = { from: iso(range.from), until: iso(range.until) };
-  let found;
-  try { found = await post(at(name, "backfill"), { ...body, preview: true }); } catch (problem) { tell(problem.message, { kind: "bad" }); return; }
-  const fresh = found.ticks.filter((tick) => !tick.before);
-  if (fresh.length === 0) { tell("No tick of that range is left to fire."); return; }
-  const answer = await ask({
-    title: `Fire ${plural(fresh.length, "tick")}?`, verb: "Fire", rows: fresh.length, reason: true,
-    text: html`<ul class="chips">${fresh.slice(0, 12).map((tick) => html`<li class="chip">${absolute(tick.fire_at)}</li>`)}${fresh.length > 12 && html`<li>and ${fresh.length - 12} more</li>`}</ul>`,
-  });
-  if (answer) await act(() => post(at(name, "backfill"), { ...body, reason: answer.reason || undefined }), `${plural(fresh.length, "tick")} fired.`);
-}
-
 export function Schedule({ name }) {
   const asked = useApi(`/v1/schedules/${part(name)}`, {}, { every: 4000 });
   const { data: s } = asked;
   const resume = () => act(() => post(at(name, "resume"), {}), "It goes on.");
-  const actions = s && html`<button class="primary" onClick=${() => runNow(name)}>Run now…</button><button onClick=${() => backfill(name)}>Make up…</button>
-    ${s.status === "paused" ? html`<button onClick=${resume}>Resume</button>` : s.status === "active" && html`<button onClick=${() => pause(name)}>Pause…</button>`}`;
+  const actions = s && html`<button class="primary" onClick=${() => runNow(name)} ...${needs("operator")}>Run now…</button><button onClick=${() => backfill(name)} ...${needs("operator")}>Make up…</button>
+    ${s.status === "paused" ? html`<button onClick=${resume} ...${needs("operator")}>Resume</button>` : s.status === "active" && html`<button onClick=${() => pause(name)} ...${needs("operator")}>Pause…</button>`}`;
   return html`<${Page} title=${name} name=${`${name} schedule`} at=${asked.at} actions=${actions}>
     <${Loaded} of=${asked}>${() => html`
       ${s.status === "paused" && html`<div class="notice warn"><span class="grow">Paused ${ago(s.paused_at)}${s.paused_note ? `: ${s.paused_note}` : ""}</span></div>`}

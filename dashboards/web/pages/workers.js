@@ -1,5 +1,6 @@
 // The processes that run jobs.
 import { html } from "../lib/ui.js";
+import { needs } from "../lib/may.js";
 import { useApi } from "../lib/live.js";
 import { part, post } from "../lib/api.js";
 import { count, plural, since } from "../lib/format.js";
@@ -29,7 +30,7 @@ export function Workers() {
         <div class="scroll"><table><thead><tr><th scope="col">state</th><th scope="col">process</th><th scope="col">version</th><th scope="col">slots</th><th scope="col" class="num">running</th><th scope="col">queues</th><th scope="col" class="num">last beat</th><th scope="col" class="num">started</th><th scope="col"><span class="sr">drain</span></th></tr></thead>
         <tbody>${workers.map((worker) => html`<tr key=${worker.id}><td><${State} state=${stateOf(worker)[0]} word=${stateOf(worker)[1]} /></td><td><b>${worker.host}</b> <code class="muted" title=${worker.id}>${worker.pid}</code></td><td>${worker.version}</td><td><${Slots} worker=${worker} /></td>
           <td class="num">${count(worker.running)} of ${count(worker.slots)}</td><td class="queues" title=${worker.queues.join(", ")}><span class="clip">${worker.queues.join(", ")}</span></td><td class="num"><${When} at=${worker.beat_at} /></td><td class="num"><${When} at=${worker.started_at} /></td>
-          <td class="num">${worker.draining ? html`<button class="small" onClick=${() => act(() => post(`/v1/workers/${part(worker.id)}/undrain`), "It takes jobs again.")}>Undrain</button>` : html`<button class="small" onClick=${() => drain(worker)}>Drain</button>`}</td></tr>`)}</tbody></table></div>
+          <td class="num">${worker.draining ? html`<button class="small" onClick=${() => act(() => post(`/v1/workers/${part(worker.id)}/undrain`), "It takes jobs again.")} ...${needs("admin")}>Undrain</button>` : html`<button class="small" onClick=${() => drain(worker)} ...${needs("admin")}>Drain</button>`}</td></tr>`)}</tbody></table></div>
         <p class="asof">${plural(workers.length, "process", "processes")}</p>`;
     }}<//>
   <//>`;

@@ -7,19 +7,31 @@ import { Outcome } from "./icons.js";
 const LONGEST = 400;
 const text = (error) => [error.message, ...error.chain.slice(error.chain[0] === error.message ? 1 : 0).map((cause) => `caused by: ${cause}`)].join("\n");
 
-/** The words of both, as kept, gone and new: the longest common row of words. */
-function difference(before, after) {
-  const [a, b] = [before, after].map((words) => words.split(/(\s+)/).slice(0, LONGEST));
+/** What is kept of both, gone and new: by the longest row of pieces that they share. */
+function compare(a, b) {
   const table = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i -= 1) for (let j = b.length - 1; j >= 0; j -= 1) table[i][j] = a[i] === b[j] ? table[i + 1][j + 1] + 1 : Math.max(table[i + 1][j], table[i][j + 1]);
   const parts = [];
   let [i, j] = [0, 0];
   while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) { parts.push(a[i]); i += 1; j += 1; }
-    else if (j < b.length && (i >= a.length || table[i][j + 1] >= table[i + 1][j])) { parts.push(html`<ins>${b[j]}</ins>`); j += 1; }
-    else { parts.push(html`<del>${a[i]}</del>`); i += 1; }
+    if (i < a.length && j < b.length && a[i] === b[j]) { parts.push(["kept", a[i]]); i += 1; j += 1; }
+    else if (i < a.length && (j >= b.length || table[i + 1][j] >= table[i][j + 1])) { parts.push(["gone", a[i]]); i += 1; }
+    else { parts.push(["new", b[j]]); j += 1; }
   }
   return parts;
+}
+
+const isWord = (piece) => piece.trim() !== "";
+const DRAWN = { kept: (piece) => piece, gone: (piece) => html`<del>${piece}</del>`, new: (piece) => html`<ins>${piece}</ins>` };
+
+/** Word by word; line by line where more than half of the words differ, which would only be confetti. */
+function difference(before, after) {
+  const [a, b] = [before, after].map((whole) => whole.split(/(\s+)/).slice(0, LONGEST));
+  const words = compare(a, b);
+  const kept = words.filter(([is, piece]) => is === "kept" && isWord(piece)).length;
+  const most = Math.max(a.filter(isWord).length, b.filter(isWord).length);
+  const parts = kept * 2 >= most ? words : compare(...[before, after].map((whole) => `${whole}\n`.split(/(?<=\n)/).slice(0, LONGEST)));
+  return parts.map(([is, piece]) => DRAWN[is](piece));
 }
 
 function Attempt({ attempt, before, open }) {

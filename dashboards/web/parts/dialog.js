@@ -17,8 +17,35 @@ export function tell(text, { kind = "", link, keep = false } = {}) {
   const toast = { id: number, text, kind, link };
   toasts.set([...toasts.get().slice(-3), toast]);
   if (!keep) setTimeout(() => forget(toast.id), kind === "bad" ? 12_000 : 6000);
+  return toast.id;
 }
 const forget = (id) => toasts.set(toasts.get().filter((toast) => toast.id !== id));
+
+/** How long something can be taken back before it is sent, in seconds. */
+const UNDO = 5;
+let held = 0;
+// Whoever closes the tab meanwhile is asked: what was not sent will not be done.
+addEventListener("beforeunload", (event) => { if (held) event.preventDefault(); });
+
+/**
+ * Waits before it is sent, with a way to take it back.
+ * @param {string} what such as "Discard 12 jobs"
+ * @returns {Promise<boolean>} whether it is to be done
+ */
+export const unlessUndone = (what) => new Promise((resolve) => {
+  const settle = (go) => {
+    if (!timer) return;
+    clearTimeout(timer);
+    timer = 0;
+    held -= 1;
+    forget(id);
+    if (!go) tell("Nothing was done.");
+    resolve(go);
+  };
+  let timer = setTimeout(() => settle(true), UNDO * 1000);
+  held += 1;
+  const id = tell(`${what} in ${UNDO} seconds.`, { keep: true, link: html`<button class="small" onClick=${() => settle(false)}>Undo</button>` });
+});
 
 /** Does it, says how it went, and has everything asked anew. */
 export async function act(doing, done) {
@@ -39,7 +66,8 @@ export async function act(doing, done) {
  * Asks in proportion: a click for one, a number to be typed for many.
  * @param {{ title: string, text?: any, verb: string, danger?: boolean, rows?: number, reason?: boolean, needed?: boolean,
  *   fields?: Array<{ name: string, label: string, type?: string, value?: string, hint?: string, options?: Array<[string, string]>, rows?: number, required?: boolean, check?: (value: string) => string }>,
- *   aside?: (values: Record<string, string>) => any, wide?: boolean }} question
+ *   aside?: (values: Record<string, string>, setRows: (rows: number) => void) => any, wide?: boolean }} question
+ *   of no rows there is nothing to be done; `aside` may find out how many there are
  * @returns {Promise<Record<string, string>|null>} what was filled in; null if it was left
  */
 export const ask = (question) => new Promise((resolve) => asked.set({ ...question, resolve }));
@@ -50,13 +78,14 @@ export function Dialogs() {
 }
 
 function Question({ question }) {
-  const { title, text, verb, danger, rows = 1, reason, needed, fields = [], aside, wide, resolve } = question;
+  const { title, text, verb, danger, reason, needed, fields = [], aside, wide, resolve } = question;
+  const [rows, setRows] = useState(question.rows ?? 1);
   const dialog = useRef(null);
   const all = reason ? [...fields, { name: "reason", label: needed ? "Reason" : "Reason (optional)", hint: "Kept in the audit log.", required: needed }] : fields;
   const [values, setValues] = useState(Object.fromEntries(all.map((field) => [field.name, field.value ?? ""])));
   const [typed, setTyped] = useState("");
   const [wrong, setWrong] = useState("");
-  const open = rows <= TYPED_ABOVE || typed.replace(/[ ,]/g, "") === String(rows);
+  const open = (rows > 0 && rows <= TYPED_ABOVE) || typed.replace(/[ ,]/g, "") === String(rows);
   useEffect(() => { dialog.current.showModal(); }, []);
   const leave = (answer) => { asked.set(null); resolve(answer); };
   const submit = (event) => {
@@ -76,7 +105,7 @@ function Question({ question }) {
       <h2 id="question">${title}</h2>
       ${text && html`<div>${text}</div>`}
       ${all.map((field) => html`<label class="field">${field.label}${input(field)}${field.hint && html`<small>${field.hint}</small>`}</label>`)}
-      ${aside?.(values)}
+      ${aside?.(values, setRows)}
       ${rows > TYPED_ABOVE && html`<label class="field">Type ${count(rows)} to go on<input name="typed" inputmode="numeric" autocomplete="off" value=${typed} onInput=${(event) => setTyped(event.target.value)} /></label>`}
       ${wrong && html`<p class="wrong" role="alert">${wrong}</p>`}
       <footer><button type="button" onClick=${() => leave(null)}>Leave it</button>

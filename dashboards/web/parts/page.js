@@ -1,5 +1,6 @@
 // What every page has: a title, and what it shows while there is nothing to show.
 import { html, useEffect } from "../lib/ui.js";
+import { may } from "../lib/may.js";
 import { clock } from "../lib/live.js";
 import { useSignal } from "../lib/signal.js";
 import { absolute, ago, clockTime, duration } from "../lib/format.js";
@@ -8,7 +9,7 @@ import { absolute, ago, clockTime, duration } from "../lib/format.js";
 export function Page({ title, name, lead, actions, at, children }) {
   useEffect(() => { document.title = `${name ?? title} · jobs`; }, [name, title]);
   return html`<main class="page" id="page" tabindex="-1">
-    <header><h1>${title}</h1>${actions && html`<div class="actions">${actions}</div>`}${lead && html`<p>${lead}</p>`}</header>
+    <header><h1>${title}</h1>${actions && html`<div class="actions">${actions}</div>`}${lead && html`<p>${lead}</p>`}${actions && !may("operator") && html`<p class="muted">You are signed in as a viewer: you may look, and change nothing.</p>`}</header>
     ${children}
     ${at ? html`<p class="asof">as of ${clockTime(at)}</p>` : null}
   </main>`;

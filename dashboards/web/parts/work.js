@@ -1,5 +1,6 @@
 // Work in the background that this page has started: how far it is, and a way to stop it.
 import { html, useEffect } from "../lib/ui.js";
+import { needs } from "../lib/may.js";
 import { signal, useSignal } from "../lib/signal.js";
 import { get, part, post } from "../lib/api.js";
 import { refresh, useApi } from "../lib/live.js";
@@ -34,6 +35,6 @@ function Bar({ work }) {
   }, [over]);
   const share = over ? 100 : Math.min(99, Math.round((seen / Math.max(work.about, 1)) * 100));
   return html`<aside class="work" aria-label="Work in the background"><div><${Link} class="grow clip" to=${`/jobs/${work.id}`}>${work.name}<//><span class="muted num">${count(done)}</span>
-    <button class="small" onClick=${() => act(() => post(`/v1/jobs/${part(work.id)}/cancel`, undefined, {}), "It was asked to stop.")}>Stop</button></div>
+    <button class="small" onClick=${() => act(() => post(`/v1/jobs/${part(work.id)}/cancel`, undefined, {}), "It was asked to stop.")} ...${needs("operator")}>Stop</button></div>
     <progress max="100" value=${share} aria-label=${work.name}></progress></aside>`;
 }
