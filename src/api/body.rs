@@ -12,7 +12,9 @@ use super::Problem;
 /// The longest name of a field that an answer repeats.
 const LONGEST_NAME: usize = 64;
 
-/// A body that was read as `T`.
+const NO_OBJECT: &str = "has the wrong type; expected an object";
+
+/// A JSON object that was read as `T`.
 #[derive(Debug)]
 pub(super) struct Body<T>(pub(super) T);
 
@@ -20,12 +22,36 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !says_json(&request) {
-            return Err(Problem::not_json());
+        let bytes = json(request, state).await?;
+        // serde would take the elements of a list for the fields, in their order.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            return Err(Problem::invalid_field(
+                "body".to_owned(),
+                NO_OBJECT.to_owned(),
+            ));
         }
-        let Raw(bytes) = Raw::from_request(request, state).await?;
         decode(&bytes).map(Self)
     }
+}
+
+/// Any JSON at all.
+#[derive(Debug)]
+pub(super) struct Anything(pub(super) windlass::Json);
+
+impl<S: Send + Sync> FromRequest<S> for Anything {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        decode(&json(request, state).await?).map(Self)
+    }
+}
+
+async fn json<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    if !says_json(&request) {
+        return Err(Problem::not_json());
+    }
+    let Raw(bytes) = Raw::from_request(request, state).await?;
+    Ok(bytes)
 }
 
 /// A body as it came, such as one that is signed.
@@ -119,9 +145,7 @@ pub(super) fn remedy(told: &str) -> String {
                 known.trim_start_matches("one of ")
             )
         }
-        Some(expected) if expected.starts_with("struct ") => {
-            "has the wrong type; expected an object".to_owned()
-        }
+        Some(expected) if expected.starts_with("struct ") => NO_OBJECT.to_owned(),
         Some(expected) => format!("has the wrong type or value; expected {expected}"),
         // Our own types word what they expect and quote nothing.
         None if told.starts_with("expected ") || told.starts_with("nested more than ") => {

@@ -1,20 +1,24 @@
-//! `GET /v1/errors`: what fails, grouped by what it says.
+//! `GET /v1/errors`: what fails, grouped by what it says; and `PUT` and `DELETE /v1/errors/{fingerprint}/mute`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use windlass::model::{Filter, Page};
+use windlass::model::{Filter, Mute, Page};
 use windlass::{JobId, JobRecord, Timestamp};
 
-use super::query::{Own, of_tenant};
-use super::schema::Guarded;
+use super::actor::Actor;
+use super::auth::{Caller, Reach};
+use super::body::Body;
+use super::query::{Named, Own, Params, of_tenant};
+use super::schema::{Guarded, WithBody};
 use super::{ApiState, Problem};
 
 /// The newest jobs of each state that are looked at: enough to see what is wrong, and never a scan.
@@ -26,7 +30,9 @@ const HOURS: u64 = 24;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn router() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(mute, unmute))
 }
 
 /// Of which jobs. Every parameter that is given must match.
@@ -41,7 +47,7 @@ struct Query {
 
 of_tenant!(Query);
 
-/// What fails, the most frequent first.
+/// What fails, the most frequent first, and after that what is muted.
 #[derive(Debug, Serialize, ToSchema)]
 struct ErrorList {
     /// How many jobs were looked at: the newest that are dead, and the newest that wait to be retried.
@@ -74,6 +80,42 @@ struct Group {
     /// Which, newest first.
     #[schema(value_type = Vec<String>)]
     jobs: Vec<JobId>,
+    /// An operator knows of it.
+    muted: Option<MuteView>,
+}
+
+/// Somebody knows of this error: it needs nobody's attention.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Mute)]
+struct MuteView {
+    reason: Option<String>,
+    /// Who muted it.
+    by: String,
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// When it ends by itself.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+}
+
+/// For how long an error is to be muted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewMute {
+    /// Why.
+    reason: Option<String>,
+    /// When it ends by itself; without, when someone ends it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+}
+
+/// Why a mute is ended.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Why {
+    /// Why, for the audit log.
+    reason: Option<String>,
 }
 
 /// What fails: dead jobs and those that wait to be retried, grouped by their last error.
@@ -89,6 +131,7 @@ struct Group {
 )]
 async fn list(
     State(state): State<ApiState>,
+    caller: Caller,
     Own(query): Own<Query>,
 ) -> Result<Json<ErrorList>, Problem> {
     let sample = async {
@@ -110,25 +153,94 @@ async fn list(
             at_least |= found.len() == SAMPLE as usize;
             jobs.extend(found);
         }
-        Ok::<_, windlass::store::Error>((jobs, at_least, state.client.now().await?))
+        // What operators tell each other is none of a tenant's business.
+        let mutes = match caller.reach {
+            Reach::All => state.client.mutes().await?,
+            Reach::Tenant(_) => Vec::new(),
+        };
+        Ok::<_, windlass::store::Error>((jobs, at_least, mutes, state.client.now().await?))
     };
-    let (jobs, at_least, now) = tokio::time::timeout(PATIENCE, sample)
+    let (jobs, at_least, mutes, now) = tokio::time::timeout(PATIENCE, sample)
         .await
         .map_err(|_| Problem::timed_out())??;
     Ok(Json(ErrorList {
         sampled: jobs.len(),
         at_least,
-        groups: grouped(jobs, now),
+        groups: grouped(jobs, mutes, now),
     }))
 }
 
-fn grouped(jobs: Vec<JobRecord>, now: Timestamp) -> Vec<Group> {
+/// Says that an error is known: it comes last in the list, and jobs that fail with it are nobody's concern
+/// until the mute ends. It changes nothing for the jobs.
+#[utoipa::path(
+    put,
+    path = "/v1/errors/{fingerprint}/mute",
+    operation_id = "muteError",
+    tag = "operations",
+    params(("fingerprint" = String, Path, pattern = "^[0-9a-f]{1,64}$", description = "As the list of errors tells it")),
+    request_body = NewMute,
+    responses((status = 200, description = "It is muted", body = MuteView), WithBody, Guarded)
+)]
+async fn mute(
+    State(state): State<ApiState>,
+    Named(fingerprint): Named<String>,
+    actor: Actor,
+    Body(new): Body<NewMute>,
+) -> Result<Json<MuteView>, Problem> {
+    let operator = actor.operator(&state, new.reason.as_deref());
+    Ok(Json(operator.mute(&fingerprint, new.until).await?.into()))
+}
+
+/// Ends the mute of an error.
+#[utoipa::path(
+    delete,
+    path = "/v1/errors/{fingerprint}/mute",
+    operation_id = "unmuteError",
+    tag = "operations",
+    params(("fingerprint" = String, Path, pattern = "^[0-9a-f]{1,64}$", description = "As the list of errors tells it"), Why),
+    responses(
+        (status = 204, description = "It is muted no more"),
+        (status = 404, description = "It is not muted", body = Problem, content_type = "application/problem+json"),
+        Guarded
+    )
+)]
+async fn unmute(
+    State(state): State<ApiState>,
+    Named(fingerprint): Named<String>,
+    actor: Actor,
+    Params(why): Params<Why>,
+) -> Result<StatusCode, Problem> {
+    let operator = actor.operator(&state, why.reason.as_deref());
+    if operator.unmute(&fingerprint).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::not_found(
+            "error",
+            "it is not muted; GET /v1/errors tells what is",
+        ))
+    }
+}
+
+impl From<Mute> for MuteView {
+    fn from(mute: Mute) -> Self {
+        Self {
+            reason: mute.reason,
+            by: mute.by,
+            at: mute.at,
+            until: mute.until,
+        }
+    }
+}
+
+fn grouped(jobs: Vec<JobRecord>, mutes: Vec<(String, Mute)>, now: Timestamp) -> Vec<Group> {
+    let mutes: HashMap<String, Mute> = mutes.into_iter().collect();
     let mut groups: HashMap<String, Group> = HashMap::new();
     for job in jobs {
         let (message, at) = last_error(&job);
         let group = groups
             .entry(shape(&message))
             .or_insert_with_key(|shape| Group {
+                muted: mutes.get(&fingerprint(shape)).cloned().map(Into::into),
                 fingerprint: fingerprint(shape),
                 message: String::new(),
                 dead: 0,
@@ -146,6 +258,7 @@ fn grouped(jobs: Vec<JobRecord>, now: Timestamp) -> Vec<Group> {
     groups.sort_unstable_by_key(|group| {
         let count = group.jobs.len();
         (
+            group.muted.is_some(),
             std::cmp::Reverse((count, group.last_at)),
             group.fingerprint.clone(),
         )

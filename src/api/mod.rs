@@ -38,9 +38,11 @@ mod schedules;
 mod schema;
 mod serve;
 mod stats;
+mod system;
 mod workers;
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -146,9 +148,13 @@ pub struct SecurityOptions {
     pub platform: PlatformAccessOptions,
 }
 
-/// What every handler works with. Cheap to clone.
+/// What every handler works with. Cheap to clone, as each layer around a handler does it for every request.
 #[derive(Debug, Clone)]
-pub struct ApiState {
+pub struct ApiState(Arc<Parts>);
+
+/// What an [`ApiState`] is made of.
+#[derive(Debug, Clone)]
+pub struct Parts {
     client: Client,
     doors: Option<Doors>,
     quarantine: Option<Quarantine>,
@@ -165,6 +171,14 @@ pub struct ApiState {
     stopping: CancellationToken,
     request_timeout: Duration,
     body_limit: usize,
+}
+
+impl Deref for ApiState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 impl ApiState {
@@ -199,7 +213,7 @@ impl ApiState {
         server: &ServerOptions,
         metrics: PrometheusHandle,
     ) -> Self {
-        Self {
+        Self(Arc::new(Parts {
             credentials,
             health: Arc::new(Health::new(client.clone(), LATE)),
             late_after: LATE,
@@ -216,13 +230,17 @@ impl ApiState {
             broker: None,
             request_timeout: Duration::from_millis(server.request_timeout_ms),
             body_limit: server.request_body_limit_bytes,
-        }
+        }))
+    }
+
+    fn parts(&mut self) -> &mut Parts {
+        Arc::make_mut(&mut self.0)
     }
 
     /// Also lets those in who hold a credential of the platform.
     #[must_use]
     pub fn with_platform_access(mut self, platform: PlatformAccess) -> Self {
-        self.credentials.set_platform(platform);
+        self.parts().credentials.set_platform(platform);
         self
     }
 }
@@ -232,22 +250,22 @@ impl ApiState {
     #[must_use]
     pub fn with_late_after(mut self, late_after: Duration) -> Self {
         let health = Health::new(self.client.clone(), late_after);
-        self.health = Arc::new(health.with(self.limits.clone(), self.broker.clone()));
-        self.late_after = late_after;
+        self.parts().health = Arc::new(health.with(self.limits.clone(), self.broker.clone()));
+        self.parts().late_after = late_after;
         self
     }
 
     /// Also looks after messages that could not become jobs.
     #[must_use]
     pub fn with_quarantine(mut self, quarantine: Quarantine) -> Self {
-        self.quarantine = Some(quarantine);
+        self.parts().quarantine = Some(quarantine);
         self
     }
 
     /// Also takes in Meta's webhooks.
     #[must_use]
     pub fn with_doors(mut self, doors: Doors) -> Self {
-        self.doors = Some(doors);
+        self.parts().doors = Some(doors);
         self
     }
 }
@@ -256,8 +274,8 @@ impl ApiState {
     /// Also shows the product's own records, and what operators decide on them.
     #[must_use]
     pub fn with_records(mut self, records: Records) -> Self {
-        self.credentials.set_records(records.clone());
-        self.records = Some(records);
+        self.parts().credentials.set_records(records.clone());
+        self.parts().records = Some(records);
         self
     }
 
@@ -265,22 +283,22 @@ impl ApiState {
     /// that long still. Streams of events end within three times that.
     #[must_use]
     pub fn with_credentials_good_for(mut self, time: Duration) -> Self {
-        self.credentials.set_good_for(time);
+        self.parts().credentials.set_good_for(time);
         self
     }
 
     /// Says no when asked for readiness, and ends streams of events, from the moment that this fires.
     #[must_use]
     pub fn until(mut self, stop: CancellationToken, server: &ServerOptions) -> Self {
-        self.feed = feed(&self.client, server, stop.clone());
-        self.stopping = stop;
+        self.parts().feed = feed(&self.client, server, stop.clone());
+        self.parts().stopping = stop;
         self
     }
 
     /// Limits how often whom may ask for what.
     #[must_use]
     pub fn with_rate_limits(mut self, limits: RateLimits) -> Self {
-        self.limits = Some(limits);
+        self.parts().limits = Some(limits);
         let late_after = self.late_after;
         self.with_late_after(late_after)
     }
@@ -288,7 +306,7 @@ impl ApiState {
     /// Tells whether the broker answers, if there is to be one.
     #[must_use]
     pub fn with_broker(mut self, broker: Option<Probe>) -> Self {
-        self.broker = broker;
+        self.parts().broker = broker;
         let late_after = self.late_after;
         self.with_late_after(late_after)
     }
@@ -296,7 +314,7 @@ impl ApiState {
     /// Also shows backups.
     #[must_use]
     pub fn with_backups(mut self, backups: Backups) -> Self {
-        self.backups = Some(backups);
+        self.parts().backups = Some(backups);
         self
     }
 }
@@ -322,6 +340,7 @@ pub fn app(state: ApiState) -> Router {
         .merge(quarantine::router())
         .merge(errors::router())
         .merge(stats::router())
+        .merge(system::router())
         .merge(correlations::router())
         .merge(queues::router())
         .merge(schedules::router())
@@ -378,6 +397,7 @@ pub fn probes(state: ApiState) -> Router {
         .split_for_parts();
     routes
         .fallback(no_such_route.layer(from_fn_with_state(state.clone(), limits::by_address)))
+        .method_not_allowed_fallback(|| async { Problem::method_not_allowed() })
         .layer(from_fn_with_state(state.clone(), bounds::time_out))
         .layer(CatchPanicLayer::custom(observe::answer_panic))
         .layer(from_fn_with_state(state.clone(), bounds::shed))

@@ -580,6 +580,7 @@ fn past(verb: &str) -> String {
     match verb {
         "cancel" => "cancelled".to_owned(),
         "requeue" => "requeued".to_owned(),
+        "snooze" => "snoozed".to_owned(),
         "signal" => "signalled".to_owned(),
         verb => format!("{verb}ed"),
     }

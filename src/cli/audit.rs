@@ -3,10 +3,11 @@ use serde::Serialize;
 use windlass::model::{AuditEntry, AuditFilter};
 use windlass::{Client, Json, Timestamp};
 
+use super::ask::{Ask, Shows};
 use super::printer::table;
 use super::{Failure, Printer};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// By this actor
     #[arg(long)]
@@ -85,5 +86,18 @@ impl From<AuditEntry> for Line {
             after: audit.after,
             reason: audit.reason,
         }
+    }
+}
+
+impl Args {
+    pub(super) fn ask(self) -> Ask {
+        let columns = &["id", "at", "actor", "action", "subject", "reason"];
+        Ask::get(&[&"audit"], Shows::Rows("entries", columns))
+            .with("actor", self.actor)
+            .with("action", self.action)
+            .with("subject", self.subject)
+            .with("tenant", self.tenant)
+            .with("limit", Some(self.limit))
+            .with("cursor", self.before)
     }
 }

@@ -3,13 +3,15 @@
 use serde::Serialize;
 use windlass::{Client, JobId};
 
+use super::ask::{Ask, Shows};
+use super::dry::Would;
 use super::printer::table;
 use super::{Exit, Failure, Printer, actor};
 use crate::backups::retention::{Deleted, Plan};
 use crate::backups::{Backup, BackupId, Backups, Error, Evidence, Manifest, Pin};
 use crate::operations::backups::Desk;
 
-#[derive(Debug, clap::Subcommand)]
+#[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     /// List backups, newest first
     List {
@@ -65,7 +67,7 @@ pub enum Command {
     },
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Which {
     /// Of which target
     target: String,
@@ -361,5 +363,59 @@ impl From<Error> for Failure {
             _ => Exit::Failed,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl Command {
+    pub(super) fn ask(self) -> Result<Ask, Failure> {
+        match self {
+            Self::List {
+                target,
+                place: None,
+            } => {
+                let columns = &[
+                    "target",
+                    "kind",
+                    "last_success_at",
+                    "last_verified_at",
+                    "verify_level",
+                    "late",
+                ];
+                Ok(Ask::get(&[&"backups"], Shows::Rows("targets", columns)).with("target", target))
+            }
+            Self::Show { which } => Ok(Ask::get(
+                &[&"backups", &which.target, &which.id],
+                Shows::Sheet,
+            )),
+            _ => Err(super::ask::not_remote("backup")),
+        }
+    }
+
+    pub(super) fn would(&self) -> Would {
+        match self {
+            Self::List { .. } | Self::Show { .. } => Would::Read,
+            Self::Verify(args) => Would::Change(args.words()),
+            Self::Create { target, .. } => Would::Change(format!("have {target} backed up")),
+            Self::Pin { which, .. } => {
+                Would::Change(format!("keep {}/{} from retention", which.target, which.id))
+            }
+            Self::Unpin { which, .. } => {
+                Would::Change(format!("leave {}/{} to retention", which.target, which.id))
+            }
+            Self::Restore(_) | Self::Prune { .. } => Would::Preview,
+        }
+    }
+
+    /// With its own preview.
+    pub(super) fn previewed(self) -> Self {
+        match self {
+            Self::Restore(args) => Self::Restore(args.planned()),
+            Self::Prune { target, reason, .. } => Self::Prune {
+                target,
+                apply: false,
+                reason,
+            },
+            other => other,
+        }
     }
 }

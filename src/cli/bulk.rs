@@ -3,9 +3,11 @@ use windlass::model::Filter;
 use windlass::store::Operation;
 use windlass::{Client, JobId, State};
 
+use super::ask::{Ask, Shows};
+use super::dry::Would;
 use super::{Failure, Printer, actor};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// What to do
     #[arg(value_enum)]
@@ -31,9 +33,9 @@ pub struct Args {
     /// Every job there is: needed where nothing else is named
     #[arg(long)]
     all: bool,
-    /// Only count
+    /// Stay until it is done, and show how far it is
     #[arg(long)]
-    dry_run: bool,
+    follow: bool,
     /// Why
     #[arg(long)]
     reason: Option<String>,
@@ -52,42 +54,86 @@ struct Answer {
     jobs: usize,
     at_least: bool,
     /// The job that does it.
-    id: Option<JobId>,
+    id: JobId,
 }
 
 pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> Result<(), Failure> {
-    let filter = Filter {
-        states: args.state,
-        kind: args.kind,
-        queue: args.queue,
-        tenant_id: args.tenant,
-        correlation_id: args.correlation,
-        tag: args.tag,
-    };
+    let filter = args.filter();
     let count = client.preview(&filter).await?;
-    let operation = match args.operation {
-        Verb::Cancel => Operation::Cancel,
-        Verb::Discard => Operation::Discard,
-        Verb::Requeue => Operation::Requeue,
-    };
-    let id = if args.dry_run {
-        None
-    } else {
-        let operator = actor::operator(client, args.reason.as_deref());
-        Some(operator.bulk(operation, filter, args.all).await?)
-    };
+    let operator = actor::operator(client, args.reason.as_deref());
+    let id = operator
+        .bulk(args.operation.into(), filter, args.all)
+        .await?;
     let answer = Answer {
         jobs: count.jobs,
         at_least: count.at_least,
         id,
     };
-    printer.data(&answer, |answer| {
-        answer.id.map_or_else(String::new, |id| format!("{id}\n"))
-    })?;
+    printer.data(&answer, |answer| format!("{}\n", answer.id))?;
     let at_least = if count.at_least { "at least " } else { "" };
     printer.talk(&format!("{at_least}{} jobs match", count.jobs));
-    if let Some(id) = answer.id {
-        printer.talk(&format!("a running worker does it: see `jobctl show {id}`"));
+    if args.follow {
+        let place = super::follow::Place::Database(client);
+        return super::follow::until_done(&place, id, printer).await;
     }
+    printer.talk(&format!("a running worker does it: see `jobctl show {id}`"));
     Ok(())
+}
+
+/// As the API takes it.
+#[derive(Serialize)]
+struct Request {
+    operation: Operation,
+    filter: Filter,
+    all: bool,
+    reason: Option<String>,
+}
+
+impl Args {
+    pub(super) fn ask(self) -> Result<Ask, Failure> {
+        let request = Request {
+            operation: self.operation.into(),
+            filter: self.filter(),
+            all: self.all,
+            reason: self.reason,
+        };
+        Ask::post(&[&"jobs", &"bulk"], Shows::Member("id")).body(&request)
+    }
+
+    pub(super) fn would(&self) -> Would {
+        Would::Jobs {
+            filter: self.filter(),
+            words: match self.operation {
+                Verb::Cancel => "cancel all jobs that match",
+                Verb::Discard => "discard all jobs that match",
+                Verb::Requeue => "requeue all jobs that match",
+            },
+        }
+    }
+
+    /// Whether to stay until it is done.
+    pub(super) fn follows(&self) -> bool {
+        self.follow
+    }
+
+    fn filter(&self) -> Filter {
+        Filter {
+            states: self.state.clone(),
+            kind: self.kind.clone(),
+            queue: self.queue.clone(),
+            tenant_id: self.tenant.clone(),
+            correlation_id: self.correlation.clone(),
+            tag: self.tag.clone(),
+        }
+    }
+}
+
+impl From<Verb> for Operation {
+    fn from(verb: Verb) -> Self {
+        match verb {
+            Verb::Cancel => Self::Cancel,
+            Verb::Discard => Self::Discard,
+            Verb::Requeue => Self::Requeue,
+        }
+    }
 }

@@ -1,9 +1,13 @@
 use windlass::Client;
 
-use super::change::{self, Args};
+use super::change::{self, OneJob};
 use super::{Failure, Printer, actor};
 
-pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> Result<(), Failure> {
+pub(super) async fn run(
+    client: &Client,
+    args: OneJob,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
     let changed = actor::operator(client, args.reason.as_deref())
         .cancel(args.id, args.tenant.as_deref())
         .await?;

@@ -1,13 +1,15 @@
-//! What `requeue`, `cancel` and `discard` have in common: one job, and how it went.
+//! What `requeue`, `snooze`, `cancel` and `discard` have in common: one job, and how it went.
 
 use serde::Serialize;
 use windlass::JobId;
 use windlass::store::Changed;
 
+use super::ask::{Ask, Shows};
+use super::dry::Would;
 use super::{Exit, Failure, Printer};
 
-#[derive(Debug, clap::Args)]
-pub struct Args {
+#[derive(Debug, Clone, clap::Args)]
+pub struct OneJob {
     /// Which job
     pub(super) id: JobId,
     /// Only if it is this tenant's
@@ -48,4 +50,23 @@ pub(super) fn tell(
     };
     printer.data(&Answer { id, status }, |_| format!("{id} {said}\n"))?;
     Ok(())
+}
+
+impl OneJob {
+    /// `verb` as in the route.
+    pub(super) fn ask(&self, verb: &'static str) -> Ask {
+        Ask::post(&[&"jobs", &self.id, &verb], Shows::Member("id"))
+            .with("tenant", self.tenant.as_ref())
+            .with("reason", self.reason.as_ref())
+    }
+
+    pub(super) fn would(&self, verb: &str) -> Would {
+        self.would_say(&format!("{verb} job"))
+    }
+
+    /// In words that end with the job.
+    pub(super) fn would_say(&self, words: &str) -> Would {
+        let words = format!("{words} {}", self.id);
+        Would::job(self.id, self.tenant.as_deref(), words)
+    }
 }

@@ -1,9 +1,11 @@
 use serde::Serialize;
 use windlass::Client;
 
+use super::ask::{Ask, Shows};
+use super::dry::Would;
 use super::{Exit, Failure, Printer, actor};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Which: `jobctl workers` lists them
     worker: String,
@@ -45,4 +47,25 @@ pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> R
         format!("{} {does}\n", answer.worker)
     })?;
     Ok(())
+}
+
+impl Args {
+    pub(super) fn ask(&self) -> Ask {
+        let (verb, words) = if self.undo {
+            ("undrain", "it works again")
+        } else {
+            ("drain", "it starts nothing more")
+        };
+        Ask::post(&[&"workers", &self.worker, &verb], Shows::Words(words))
+            .with("reason", self.reason.as_ref())
+    }
+
+    pub(super) fn would(&self) -> Would {
+        let worker = &self.worker;
+        Would::Change(if self.undo {
+            format!("let worker {worker} work again")
+        } else {
+            format!("let worker {worker} finish what runs and start nothing more")
+        })
+    }
 }

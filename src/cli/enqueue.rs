@@ -6,9 +6,11 @@ use serde::Serialize;
 use windlass::model::{Enqueued, RunAt, Unique};
 use windlass::{Client, JobId, Json, Timestamp};
 
+use super::ask::{Ask, Shows};
+use super::dry::Would;
 use super::{Failure, Printer};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// What is to be done
     kind: String,
@@ -54,8 +56,7 @@ struct Answer {
 }
 
 pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> Result<(), Failure> {
-    let json = Json::parse(text(args.given)?)
-        .map_err(|error| Failure::usage(format!("args: {error}; expected one JSON object")))?;
+    let json = json(args.given)?;
     let mut job = client.prepare_raw(&args.kind, json)?;
     job.queue = args.queue.unwrap_or(job.queue);
     job.priority = args.priority.unwrap_or(job.priority);
@@ -117,4 +118,60 @@ fn tenant(of_args: Option<String>, asked: Option<String>) -> Result<Option<Strin
 pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     serde_json::from_value(text.into())
         .map_err(|_| "expected an RFC 3339 time such as 2026-01-31T12:00:00Z".to_owned())
+}
+
+/// As the API takes it.
+#[derive(Serialize)]
+struct Request {
+    kind: String,
+    args: Json,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<String>,
+    priority: Option<u8>,
+    run_at: Option<Timestamp>,
+    delay_ms: Option<u64>,
+    max_attempts: Option<u16>,
+    tags: Vec<String>,
+    tenant_id: Option<String>,
+    correlation_id: Option<String>,
+    limit_key: Option<String>,
+    unique: Option<UniqueRequest>,
+}
+
+#[derive(Serialize)]
+struct UniqueRequest {
+    key: String,
+    conflict: windlass::model::Conflict,
+}
+
+impl Args {
+    pub(super) fn ask(self) -> Result<Ask, Failure> {
+        let request = Request {
+            args: json(self.given)?,
+            kind: self.kind,
+            queue: self.queue,
+            priority: self.priority,
+            run_at: self.run_at,
+            delay_ms: self.delay_ms,
+            max_attempts: self.max_attempts,
+            tags: self.tag,
+            tenant_id: self.tenant,
+            correlation_id: self.correlation,
+            limit_key: self.limit_key,
+            unique: self.unique.map(|key| UniqueRequest {
+                key,
+                conflict: windlass::model::Conflict::ReturnExisting,
+            }),
+        };
+        Ask::post(&[&"jobs"], Shows::Member("id")).body(&request)
+    }
+
+    pub(super) fn would(&self) -> Would {
+        Would::Change(format!("enqueue a job of kind {}", self.kind))
+    }
+}
+
+fn json(given: String) -> Result<Json, Failure> {
+    Json::parse(text(given)?)
+        .map_err(|error| Failure::usage(format!("args: {error}; expected one JSON object")))
 }

@@ -56,6 +56,14 @@ impl Failure {
         Self::new(Exit::NotFound, message)
     }
 
+    pub(super) fn message(self) -> String {
+        self.message
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        self.exit
+    }
+
     pub(super) fn report(self, printer: &mut Printer) -> Exit {
         if !self.message.is_empty() {
             printer.talk(&format!("error: {}", self.message));

@@ -6,10 +6,12 @@ use windlass::Client;
 use windlass::model::{FlowFilter, FlowId, FlowRecord, FlowState, RetryRefused, StepRecord};
 use windlass::store::FlowChanged;
 
+use super::ask::{Ask, Shows};
+use super::dry::Would;
 use super::printer::table;
 use super::{Exit, Failure, Printer, actor};
 
-#[derive(Debug, clap::Subcommand)]
+#[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     /// List flows, newest first
     List {
@@ -58,7 +60,7 @@ pub enum Command {
     },
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Which {
     /// Which flow
     id: FlowId,
@@ -293,4 +295,69 @@ fn step(step: &StepRecord) -> [String; 6] {
             .or_else(|| step.reason.clone())
             .unwrap_or_default(),
     ]
+}
+
+impl Command {
+    pub(super) fn ask(self) -> Ask {
+        match self {
+            Self::List {
+                tenant,
+                name,
+                finished,
+                limit,
+                after,
+            } => {
+                let columns = &[
+                    "id",
+                    "name",
+                    "state",
+                    "total",
+                    "unfinished",
+                    "failed",
+                    "created_at",
+                    "tenant_id",
+                ];
+                Ask::get(&[&"flows"], Shows::Rows("flows", columns))
+                    .with("tenant", tenant)
+                    .with("name", name)
+                    .with("finished", finished)
+                    .with("limit", Some(limit))
+                    .with("after", after)
+            }
+            Self::Show {
+                id,
+                tenant,
+                limit,
+                after,
+            } => {
+                let columns = &["name", "state", "kind", "job_id", "parents", "reason"];
+                Ask::get(&[&"flows", &id], Shows::Rows("steps", columns))
+                    .with("tenant", tenant)
+                    .with("limit", Some(limit))
+                    .with("after", after)
+            }
+            Self::Cancel { which } => which.ask("cancel"),
+            Self::Retry { which, from } => which.ask("retry").with("from", from),
+        }
+    }
+
+    pub(super) fn would(&self) -> Would {
+        match self {
+            Self::List { .. } | Self::Show { .. } => Would::Read,
+            Self::Cancel { which } => Would::Change(format!("cancel flow {}", which.id)),
+            Self::Retry { which, from } => {
+                let from = from.as_ref();
+                let from = from.map_or_else(String::new, |step| format!(" from step {step}"));
+                Would::Change(format!("run flow {} again{from}", which.id))
+            }
+        }
+    }
+}
+
+impl Which {
+    fn ask(self, verb: &'static str) -> Ask {
+        Ask::post(&[&"flows", &self.id, &verb], Shows::Sheet)
+            .with("tenant", self.tenant)
+            .with("reason", self.reason)
+    }
 }

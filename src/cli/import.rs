@@ -8,13 +8,13 @@ use super::printer::table;
 use super::{Exit, Failure, Printer};
 use crate::import::{self, Kinds, Report, Source, postgres, redis, sqlite};
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Move waiting jobs out of a store of apalis; may be repeated after it broke off
     Apalis(Args),
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The store: `postgres://user:password@host:5432/name`, `sqlite:FILE` or `redis://host:6379`
     #[arg(long, value_name = "URL")]
@@ -28,8 +28,8 @@ pub struct Args {
     /// Also jobs that look as if they ran: only once all workers of the store are stopped
     #[arg(long)]
     include_running: bool,
-    /// Only look
-    #[arg(long)]
+    /// As `--dry-run` of the whole program.
+    #[arg(skip)]
     dry_run: bool,
 }
 
@@ -60,10 +60,13 @@ pub(super) async fn run(
     let mut source = source(&args.from, &args.queue, args.include_running)?;
     let mut progress = |report: &Report| {
         let done = report.imported + report.left + report.gone;
-        printer.talk(&format!("{done} of {} jobs", report.found));
+        let words = format!("{done} of {} jobs", report.found);
+        let count = |jobs| u64::try_from(jobs).unwrap_or(u64::MAX);
+        printer.progress(count(done), Some(count(report.found)), &words);
     };
     let kinds = Kinds(kinds);
     let report = import::run(&mut *source, client, &kinds, args.dry_run, &mut progress).await?;
+    printer.progressed();
     let left = report.left;
     let answer = Answer {
         dry_run: args.dry_run,
@@ -135,5 +138,16 @@ impl From<import::Error> for Failure {
                 format!("{other}; nothing is lost or doubled: repeat the import"),
             ),
         }
+    }
+}
+
+impl Command {
+    /// Only looks.
+    pub(super) fn previewed(self) -> Self {
+        let Self::Apalis(args) = self;
+        Self::Apalis(Args {
+            dry_run: true,
+            ..args
+        })
     }
 }

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use windlass::model::Audit;
 use windlass::{Client, Timestamp};
 
+use super::dry::Would;
 use super::printer::table;
 use super::{Exit, Failure, Printer, actor};
 use crate::records::{self, AccessKey, NewAccessKey, Records, Role};
@@ -15,7 +16,7 @@ use crate::records::{self, AccessKey, NewAccessKey, Records, Role};
 /// The longest name.
 const LONGEST: usize = 100;
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Make a key and show it, once
     Create {
@@ -208,6 +209,18 @@ impl From<AccessKey> for Line {
             expires_at: key.expires_at,
             last_used_at: key.last_used_at,
             revoked_at: key.revoked_at,
+        }
+    }
+}
+
+impl Command {
+    pub(super) fn would(&self) -> Would {
+        match self {
+            Self::List => Would::Read,
+            Self::Create { name, role, .. } => {
+                Would::Change(format!("make a key {name} of the role {role}"))
+            }
+            Self::Revoke { key, .. } => Would::Change(format!("end key {key} for good")),
         }
     }
 }

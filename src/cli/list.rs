@@ -3,10 +3,11 @@ use serde::Serialize;
 use windlass::model::{Cursor, Filter, Page};
 use windlass::{Client, State};
 
+use super::ask::{Ask, Shows};
 use super::view::{JobLine, job_table};
 use super::{Failure, Printer};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// In one of these states, separated by commas
     #[arg(long, value_delimiter = ',')]
@@ -66,4 +67,28 @@ pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> R
         printer.talk(&format!("there are more: --after {next}"));
     }
     Ok(())
+}
+
+impl Args {
+    pub(super) fn ask(self) -> Ask {
+        let states: Vec<String> = self.state.iter().map(ToString::to_string).collect();
+        let columns = &[
+            "id",
+            "state",
+            "kind",
+            "queue",
+            "attempt",
+            "run_at",
+            "tenant_id",
+        ];
+        Ask::get(&[&"jobs"], Shows::Rows("jobs", columns))
+            .with("state", (!states.is_empty()).then(|| states.join(",")))
+            .with("kind", self.kind)
+            .with("queue", self.queue)
+            .with("tenant", self.tenant)
+            .with("correlation", self.correlation)
+            .with("tag", self.tag)
+            .with("limit", Some(self.limit))
+            .with("after", self.after)
+    }
 }

@@ -1,21 +1,28 @@
-//! `jobctl`, the operator's tool. It works on the database itself, so it works when no process does.
+//! `jobctl`, the operator's tool. It works on the database itself, so it works when no process does; or,
+//! with a profile, on a server by its API.
 //!
 //! One command, one file: plain arguments and a [`Printer`] in, a [`Failure`] or nothing out. Data
 //! goes to stdout and talk to stderr; with `--json` data is JSON. It exits with 0 when it is done, 1
 //! when it failed, 2 when it was asked wrongly and 3 when there is no such thing.
 
 mod actor;
+mod ask;
 mod audit;
 mod backup;
 mod bulk;
 mod cancel;
 mod change;
+mod completions;
+mod desk;
 mod discard;
 mod doctor;
 mod drain;
+mod dry;
 mod enqueue;
+mod errors;
 mod failure;
 mod flows;
+mod follow;
 mod import;
 mod keys;
 mod list;
@@ -24,9 +31,11 @@ mod outbox;
 mod pause;
 mod policy;
 mod printer;
+mod progress;
 mod quarantine;
 mod queues;
 mod rabbitmq;
+mod remote;
 mod requeue;
 mod rerun;
 mod restore;
@@ -36,26 +45,32 @@ mod show;
 mod signal;
 mod slots;
 mod tables;
+pub mod top;
 mod trace;
 mod trial;
 mod view;
+mod watch;
 mod webhooks;
 mod workers;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use windlass::Client;
 use windlass::engine::Catalogue;
 
-use crate::compose::{self, Database};
+use crate::compose::Database;
 use crate::config::{Config, Sources};
 
+use desk::Desk;
+
+pub use ask::Ask;
 pub use failure::{Exit, Failure};
 pub use printer::Printer;
+pub use remote::{Server, open};
 
 /// Looks after the jobs of metachat-jobs.
-#[derive(Debug, Parser)]
+#[derive(Debug, Clone, Parser)]
 #[command(name = "jobctl", version, arg_required_else_help = true)]
 pub struct Cli {
     /// Where settings come from.
@@ -64,6 +79,17 @@ pub struct Cli {
     /// Print data as JSON.
     #[arg(long, global = true)]
     pub json: bool,
+    /// Work on a server by its API, as this profile says; without, on the database itself. Also
+    /// JOBCTL_PROFILE. `jobctl profiles` lists them.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Only say what would be done
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Do it again every so many seconds, until ctrl-c; only what reads
+    #[arg(long, global = true, value_name = "SECONDS", num_args = 0..=1, default_missing_value = watch::EVERY,
+          value_parser = watch::seconds, conflicts_with = "dry_run")]
+    pub watch: Option<Duration>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -85,7 +111,7 @@ pub struct SettingArgs {
 }
 
 /// What to do.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Enqueue a job
     Enqueue(enqueue::Args),
@@ -93,12 +119,14 @@ pub enum Command {
     List(list::Args),
     /// Show a job and its attempts
     Show(show::Args),
-    /// Make a job available now: revive a finished one, run a waiting one at once
-    Requeue(change::Args),
+    /// Make a job available now, or at a time: revive a finished one, run a waiting one at once
+    Requeue(requeue::Args),
+    /// Let a job that waits for its time or a worker wait until another time
+    Snooze(requeue::SnoozeArgs),
     /// Stop a job, or ask it to stop if it runs
-    Cancel(change::Args),
+    Cancel(change::OneJob),
     /// Set an unfinished job aside as a dead letter
-    Discard(change::Args),
+    Discard(change::OneJob),
     /// Run a finished job again, as it was or with other args
     Rerun(rerun::Args),
     /// Cancel, discard or requeue all jobs that match, in the background
@@ -160,6 +188,18 @@ pub enum Command {
     Migrate,
     /// Check the settings, the database and what may go wrong
     Doctor,
+    /// Show what fails, grouped by what it says
+    Errors(errors::Args),
+    /// Say that an error is known, and needs nobody's attention
+    Mute(errors::MuteArgs),
+    /// End a mute
+    Unmute(errors::UnmuteArgs),
+    /// Watch a server live in the terminal, and look after its queues and jobs
+    Top,
+    /// List the servers that --profile may name
+    Profiles,
+    /// Print a script that completes this program's words in a shell
+    Completions(completions::Args),
 }
 
 impl SettingArgs {
@@ -194,56 +234,25 @@ async fn dispatch(
     printer: &mut Printer,
 ) -> Result<(), Failure> {
     let sources = cli.settings.over(sources);
-    if matches!(cli.command, Command::Doctor) {
-        return doctor::run(&sources, printer).await;
+    let colour = sources
+        .environment
+        .get("NO_COLOR")
+        .is_none_or(String::is_empty);
+    let desk = Desk::open(&cli.command, cli.profile, sources, kinds).await?;
+    if matches!(cli.command, Command::Top) {
+        if cli.json || cli.watch.is_some() {
+            let message = "top is for people; `--json --watch` of another command is for programs";
+            return Err(Failure::usage(message));
+        }
+        return Box::pin(desk.top(colour, cli.dry_run)).await;
     }
-    let config = Config::load(&sources)?;
-    if !matches!(cli.command, Command::Migrate) {
-        compose::file_exists(&config.database)?;
-    }
-    let database = compose::open(&config.database)?;
-    let client = Client::new(database.store.clone())
-        .with_catalogue(kinds(&config, &database)?)
-        .with_keys(compose::keys(&config)?);
-    match cli.command {
-        Command::Enqueue(args) => enqueue::run(&client, args, printer).await,
-        Command::List(args) => list::run(&client, args, printer).await,
-        Command::Show(args) => show::run(&client, args, printer).await,
-        Command::Requeue(args) => requeue::run(&client, args, printer).await,
-        Command::Cancel(args) => cancel::run(&client, args, printer).await,
-        Command::Discard(args) => discard::run(&client, args, printer).await,
-        Command::Rerun(args) => rerun::run(&client, args, printer).await,
-        Command::Bulk(args) => bulk::run(&client, args, printer).await,
-        Command::Pause(args) => pause::run(&client, args, printer).await,
-        Command::Resume(args) => pause::resume(&client, args, printer).await,
-        Command::Slots(args) => slots::run(&client, args, printer).await,
-        Command::Drain(args) => drain::run(&client, args, printer).await,
-        Command::Audit(args) => audit::run(&client, args, printer).await,
-        Command::Policy(action) => policy::run(&client, action, printer).await,
-        Command::Queues => queues::run(&client, printer).await,
-        Command::Keys(command) => keys::run(&database.records, &client, command, printer).await,
-        Command::Sealing(command) => sealing::run(&client, command, printer).await,
-        Command::Flows(command) => flows::run(&client, command, printer).await,
-        Command::Quarantine(command) => quarantine::run(&database, &client, command, printer).await,
-        Command::Rabbitmq(command) => {
-            rabbitmq::run(&config, &database, &client, command, printer).await
+    match (cli.dry_run, cli.watch) {
+        (true, _) => Box::pin(desk.rehearse(cli.command, printer)).await,
+        (false, None) => Box::pin(desk.run(cli.command, printer)).await,
+        (false, Some(every)) => {
+            printer.one_line_each();
+            watch::run(&desk, cli.command, every, printer).await
         }
-        Command::Signal(args) => signal::run(&client, args, printer).await,
-        Command::Schedules(command) => schedules::run(&client, command, printer).await,
-        Command::Import(command) => import::run(&client, command, printer).await,
-        Command::Backup(command) => {
-            let backups = compose::backups(&config)?;
-            backup::run(&backups, &client, command, printer).await
-        }
-        Command::Outbox(command) => outbox::run(&database.records, &client, command, printer).await,
-        Command::Webhooks(command) => {
-            webhooks::run(&database.records, &client, command, printer).await
-        }
-        Command::Trace(args) => trace::run(&database, &client, args, printer).await,
-        Command::Tables(args) => tables::run(&database, args, printer).await,
-        Command::Workers => workers::run(&client, printer).await,
-        Command::Migrate => migrate::run(&database, printer).await,
-        Command::Doctor => unreachable!("the doctor has been called before settings were read"),
     }
 }
 

@@ -5,12 +5,14 @@ use serde::Serialize;
 use uuid::Uuid;
 use windlass::{Client, JobId, Timestamp};
 
+use super::ask::{Ask, Shows};
+use super::dry::Would;
 use super::printer::table;
 use super::{Failure, Printer, actor};
 use crate::operations::outbox::Desk;
 use crate::records::{OutboxFilter, Outgoing, Records, SendState};
 
-#[derive(Debug, clap::Subcommand)]
+#[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     /// List parts of messages, newest first
     List {
@@ -42,7 +44,7 @@ pub enum Command {
     },
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Which {
     /// Which part
     id: Uuid,
@@ -159,5 +161,57 @@ impl From<Outgoing> for Line {
             created_at: part.created_at,
             updated_at: part.updated_at,
         }
+    }
+}
+
+impl Command {
+    pub(super) fn ask(self) -> Ask {
+        match self {
+            Self::List {
+                state,
+                tenant,
+                limit,
+                before,
+            } => {
+                let columns = &[
+                    "id",
+                    "state",
+                    "channel",
+                    "tenant_id",
+                    "part",
+                    "parts",
+                    "attempts",
+                    "updated_at",
+                    "error",
+                ];
+                Ask::get(&[&"outbox"], Shows::Rows("parts", columns))
+                    .with("state", state.map(SendState::as_str))
+                    .with("tenant", tenant)
+                    .with("limit", Some(limit))
+                    .with("cursor", before)
+            }
+            Self::Resend { which } => which.ask("resend"),
+            Self::MarkSent { which, provider_id } => {
+                which.ask("mark-sent").with("provider_id", provider_id)
+            }
+        }
+    }
+
+    pub(super) fn would(&self) -> Would {
+        match self {
+            Self::List { .. } => Would::Read,
+            Self::Resend { which } => Would::Change(format!("send part {} again", which.id)),
+            Self::MarkSent { which, .. } => {
+                Would::Change(format!("take part {} for sent", which.id))
+            }
+        }
+    }
+}
+
+impl Which {
+    fn ask(self, verb: &'static str) -> Ask {
+        Ask::post(&[&"outbox", &self.id, &verb], Shows::Sheet)
+            .with("tenant", self.tenant)
+            .with("reason", self.reason)
     }
 }

@@ -1,13 +1,17 @@
+use reqwest::Method;
 use serde::Serialize;
+use serde_json::json;
 use windlass::engine::PauseOf;
 use windlass::model::Pause;
 use windlass::{Client, Timestamp};
 
+use super::ask::{Ask, Shows};
+use super::dry::Would;
 use super::printer::table;
 use super::{Exit, Failure, Printer, actor};
 
 /// Without a queue, kind or tenant it lists what is paused.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     of: Of,
@@ -19,7 +23,7 @@ pub struct Args {
     reason: Option<String>,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct ResumeArgs {
     #[command(flatten)]
     of: Of,
@@ -28,7 +32,7 @@ pub struct ResumeArgs {
     reason: Option<String>,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 struct Of {
     /// Jobs of this queue
     #[arg(long)]
@@ -47,12 +51,11 @@ struct Answer {
 }
 
 pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> Result<(), Failure> {
-    let of = PauseOf::from(args.of);
-    let pauses = if of == PauseOf::default() && args.until.is_none() && args.reason.is_none() {
+    let pauses = if args.lists() {
         client.pauses().await?
     } else {
         let operator = actor::operator(client, args.reason.as_deref());
-        vec![operator.pause(of, args.until).await?]
+        vec![operator.pause(args.of.into(), args.until).await?]
     };
     printer.data(&Answer { pauses }, |answer| text(&answer.pauses))?;
     Ok(())
@@ -102,6 +105,75 @@ impl From<Of> for PauseOf {
             queue: of.queue,
             kind: of.kind,
             tenant_id: of.tenant,
+        }
+    }
+}
+
+impl Args {
+    fn lists(&self) -> bool {
+        let Of {
+            queue,
+            kind,
+            tenant,
+        } = &self.of;
+        let nothing = queue.is_none() && kind.is_none() && tenant.is_none();
+        nothing && self.until.is_none() && self.reason.is_none()
+    }
+
+    pub(super) fn ask(self) -> Result<Ask, Failure> {
+        if self.lists() {
+            let columns = &["queue", "kind", "tenant_id", "by", "at", "until", "reason"];
+            return Ok(Ask::get(&[&"pauses"], Shows::Rows("pauses", columns)));
+        }
+        let pause = json!({
+            "queue": self.of.queue,
+            "kind": self.of.kind,
+            "tenant_id": self.of.tenant,
+            "until": self.until,
+            "reason": self.reason,
+        });
+        Ask::new(Method::PUT, &[&"pauses"], Shows::Sheet).body(&pause)
+    }
+
+    pub(super) fn would(&self) -> Would {
+        if self.lists() {
+            return Would::Read;
+        }
+        let end = self
+            .until
+            .map_or_else(String::new, |at| format!(" until {at}"));
+        Would::Change(format!("pause {}{end}", self.of.words()))
+    }
+}
+
+impl ResumeArgs {
+    pub(super) fn ask(self) -> Ask {
+        let words = Shows::Words("it goes on");
+        Ask::new(Method::DELETE, &[&"pauses"], words)
+            .with("queue", self.of.queue)
+            .with("kind", self.of.kind)
+            .with("tenant_id", self.of.tenant)
+            .with("reason", self.reason)
+    }
+
+    pub(super) fn would(&self) -> Would {
+        Would::Change(format!("end the pause of {}", self.of.words()))
+    }
+}
+
+impl Of {
+    fn words(&self) -> String {
+        let one = |what: &str, of: &Option<String>| of.as_ref().map(|of| format!("{what} {of}"));
+        let all = [
+            one("queue", &self.queue),
+            one("kind", &self.kind),
+            one("tenant", &self.tenant),
+        ];
+        let named: Vec<String> = all.into_iter().flatten().collect();
+        if named.is_empty() {
+            "nothing (name a queue, kind or tenant)".to_owned()
+        } else {
+            format!("jobs of {}", named.join(" and "))
         }
     }
 }

@@ -1,18 +1,21 @@
 //! Messages from the broker that could not become jobs.
 
 use clap::value_parser;
+use reqwest::Method;
 use serde::Serialize;
 use uuid::Uuid;
 use windlass::model::Enqueued;
 use windlass::{Client, JobId};
 
+use super::ask::{Ask, Shows};
+use super::dry::Would;
 use super::printer::table;
 use super::{Exit, Failure, Printer, actor};
 use crate::compose::Database;
 use crate::ingress::rabbitmq::{self, NotReplayed, replay};
 use crate::records::{self, QuarantineFilter, QuarantinePlace, Quarantined};
 
-#[derive(Debug, clap::Subcommand)]
+#[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     /// List messages, newest first
     List {
@@ -221,5 +224,44 @@ impl Sheet {
             text.extend(["\n", body, "\n"]);
         }
         text
+    }
+}
+
+impl Command {
+    pub(super) fn ask(self) -> Ask {
+        match self {
+            Self::List {
+                tenant,
+                limit,
+                after,
+            } => {
+                let columns = &["id", "taken_at", "source", "reason"];
+                Ask::get(&[&"quarantine"], Shows::Rows("messages", columns))
+                    .with("tenant", tenant)
+                    .with("limit", Some(limit))
+                    .with("cursor", after)
+            }
+            Self::Show { id, body } => {
+                Ask::get(&[&"quarantine", &id], Shows::Sheet).with("body", body.then_some(true))
+            }
+            Self::Replay { id, reason } => {
+                Ask::post(&[&"quarantine", &id, &"replay"], Shows::Member("job_id"))
+                    .with("reason", reason)
+            }
+            Self::Discard { id, reason } => {
+                let words = Shows::Words("it is discarded");
+                Ask::new(Method::DELETE, &[&"quarantine", &id], words).with("reason", reason)
+            }
+        }
+    }
+
+    pub(super) fn would(&self) -> Would {
+        match self {
+            Self::List { .. } | Self::Show { .. } => Would::Read,
+            Self::Replay { id, .. } => {
+                Would::Change(format!("make message {id} the job that it could not be"))
+            }
+            Self::Discard { id, .. } => Would::Change(format!("delete message {id} for good")),
+        }
     }
 }

@@ -1,6 +1,7 @@
 use windlass::Client;
 use windlass::model::QueueStats;
 
+use super::ask::{Ask, Shows};
 use super::printer::table;
 use super::{Failure, Printer};
 
@@ -44,4 +45,17 @@ fn text(queues: &[QueueStats]) -> String {
         ],
         &rows,
     )
+}
+
+pub(super) fn ask() -> Ask {
+    let columns = &[
+        "queue",
+        "available",
+        "running",
+        "scheduled",
+        "retryable",
+        "waiting",
+        "oldest_available_at",
+    ];
+    Ask::get(&[&"queues"], Shows::Rows("queues", columns))
 }

@@ -6,13 +6,14 @@ use clap::value_parser;
 use serde::Serialize;
 use windlass::Client;
 
+use super::dry::Would;
 use super::{Exit, Failure, Printer, actor};
 use crate::compose::Database;
 use crate::config::Config;
 use crate::ingress::rabbitmq::{Emptied, NotEmptied, NotRecovered, Recovered, Recovery, empty};
 use crate::platform::ChannelType;
 
-#[derive(Debug, clap::Subcommand)]
+#[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     /// Make the messages of a tenant's dead-letter queues jobs; those that cannot be stay there
     Replay {
@@ -186,4 +187,17 @@ fn recovered_line(queue: &Recovered) -> String {
 fn with_reasons(mut told: String, left: &[String]) -> String {
     told.extend(left.iter().map(|reason| format!("  left: {reason}\n")));
     told
+}
+
+impl Command {
+    pub(super) fn would(&self) -> Would {
+        match self {
+            Self::Replay { tenant, .. } => {
+                Would::Change(format!("make the dead letters of tenant {tenant} jobs"))
+            }
+            Self::Recover { tenant, .. } => Would::Change(format!(
+                "make the lost messages of tenant {tenant} jobs, and empty its queues of copies"
+            )),
+        }
+    }
 }

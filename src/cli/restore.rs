@@ -9,7 +9,7 @@ use crate::backups::{BackupId, Backups, Transfer};
 use crate::operations::backups::Desk;
 
 /// Restores beside what is live: into a new database, file or folder.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Which target, by its name in the settings
     target: String,
@@ -156,4 +156,15 @@ fn text(plan: &Plan) -> String {
     lines.push("by hand:".to_owned());
     lines.extend(plan.commands.iter().map(|command| format!("  {command}")));
     lines.join("\n") + "\n"
+}
+
+impl Args {
+    /// Only the plan of it.
+    pub(super) fn planned(self) -> Self {
+        Self {
+            plan: true,
+            job: false,
+            ..self
+        }
+    }
 }

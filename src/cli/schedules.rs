@@ -5,6 +5,8 @@ use windlass::model::{Cron, ScheduleRecord, Skip, TickOutcome};
 use windlass::store::Fired;
 use windlass::{Client, JobId, Timestamp};
 
+use super::ask::{Ask, Shows};
+use super::dry::Would;
 use super::printer::table;
 use super::{Exit, Failure, Printer};
 
@@ -13,7 +15,7 @@ const ACTOR: &str = "jobctl";
 /// Fire times that are told ahead.
 const NEXT: usize = 5;
 
-#[derive(Debug, clap::Subcommand)]
+#[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     /// List schedules and when they fire next
     List,
@@ -290,5 +292,77 @@ fn of(name: &str, error: ScheduleError) -> Failure {
         ScheduleError::NotPaused => Failure::new(Exit::Failed, format!("{name} is not paused")),
         ScheduleError::Store(error) => error.into(),
         other => Failure::usage(other.to_string()),
+    }
+}
+
+impl Command {
+    pub(super) fn ask(self) -> Result<Ask, Failure> {
+        let post =
+            |name: &str, verb: &'static str, shows| Ask::post(&[&"schedules", &name, &verb], shows);
+        match self {
+            Self::List => {
+                let columns = &["name", "status", "cron", "zone", "next", "late_ms"];
+                Ok(Ask::get(&[&"schedules"], Shows::Rows("schedules", columns)))
+            }
+            Self::Show { name } => Ok(Ask::get(&[&"schedules", &name], Shows::Sheet)),
+            Self::Pause { name, note } => {
+                post(&name, "pause", Shows::Sheet).body(&json!({"note": note}))
+            }
+            Self::Resume { name, reason } => {
+                post(&name, "resume", Shows::Sheet).body(&json!({"reason": reason}))
+            }
+            Self::Run { name, reason } => {
+                post(&name, "run", Shows::Member("job_id")).body(&json!({"reason": reason}))
+            }
+            Self::Backfill {
+                name,
+                from,
+                until,
+                preview,
+                reason,
+            } => {
+                let columns = &["fire_at", "before", "job_id"];
+                let body = json!({
+                    "from": from, "until": until, "preview": preview, "reason": reason,
+                });
+                post(&name, "backfill", Shows::Rows("ticks", columns)).body(&body)
+            }
+            Self::Next { cron, zone } => {
+                let ask = Ask::post(&[&"schedules", &"preview"], Shows::Sheet);
+                ask.body(&json!({"cron": cron, "zone": zone}))
+            }
+        }
+    }
+
+    pub(super) fn would(&self) -> Would {
+        match self {
+            Self::List | Self::Show { .. } | Self::Next { .. } => Would::Read,
+            Self::Pause { name, .. } => Would::Change(format!("pause schedule {name}")),
+            Self::Resume { name, .. } => {
+                Would::Change(format!("let schedule {name} go on from now"))
+            }
+            Self::Run { name, .. } => Would::Change(format!("run the job of schedule {name} now")),
+            Self::Backfill { .. } => Would::Preview,
+        }
+    }
+
+    /// With its own preview.
+    pub(super) fn previewed(self) -> Self {
+        match self {
+            Self::Backfill {
+                name,
+                from,
+                until,
+                reason,
+                ..
+            } => Self::Backfill {
+                name,
+                from,
+                until,
+                preview: true,
+                reason,
+            },
+            other => other,
+        }
     }
 }

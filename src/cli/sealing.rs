@@ -4,10 +4,11 @@ use windlass::Client;
 use windlass::engine::KeyWalk;
 use windlass::model::Audit;
 
+use super::dry::Would;
 use super::printer::table;
 use super::{Exit, Failure, Printer};
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Count what is sealed with which key
     Status {
@@ -72,11 +73,10 @@ async fn reseal(client: &Client, finished: bool, printer: &mut Printer) -> Resul
     let mut walk = KeyWalk::new(finished);
     while !walk.done {
         client.reseal(&mut walk).await?;
-        printer.talk(&format!(
-            "{} jobs, {} values resealed",
-            walk.looked, walk.resealed
-        ));
+        let words = format!("{} jobs, {} values resealed", walk.looked, walk.resealed);
+        printer.progress(walk.looked, None, &words);
     }
+    printer.progressed();
     let unread = walk.broken > 0 || walk.missed > 0;
     told(client, &walk, printer)?;
     if unread {
@@ -124,4 +124,15 @@ fn told(client: &Client, walk: &KeyWalk, printer: &mut Printer) -> Result<(), Fa
         printer.talk("a number with + is at least that: counting stopped at --most");
     }
     Ok(())
+}
+
+impl Command {
+    pub(super) fn would(&self) -> Would {
+        match self {
+            Self::Status { .. } => Would::Read,
+            Self::Reseal { .. } => {
+                Would::Change("seal with the newest key what is sealed with another".to_owned())
+            }
+        }
+    }
 }

@@ -1,9 +1,10 @@
 use windlass::{Client, JobId};
 
+use super::ask::{Ask, Shows};
 use super::view::JobSheet;
 use super::{Failure, Printer};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Which job
     id: JobId,
@@ -29,4 +30,13 @@ pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> R
     let sheet = JobSheet::new(job, shown, args.in_full);
     printer.data(&sheet, JobSheet::text)?;
     Ok(())
+}
+
+impl Args {
+    pub(super) fn ask(&self) -> Ask {
+        Ask::get(&[&"jobs", &self.id], Shows::Sheet)
+            .with("tenant", self.tenant.as_ref())
+            .with("args", self.in_full.then_some(true))
+            .with("reveal", self.reveal.then_some(true))
+    }
 }

@@ -1,9 +1,11 @@
 use windlass::engine::SignalError;
 use windlass::{Client, JobId, Json};
 
+use super::ask::{Ask, Shows};
+use super::dry::Would;
 use super::{Failure, Printer, actor, change, enqueue};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Which job
     id: JobId,
@@ -21,8 +23,7 @@ pub struct Args {
 }
 
 pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> Result<(), Failure> {
-    let payload = Json::parse(enqueue::text(args.payload)?)
-        .map_err(|error| Failure::usage(format!("payload: {error}; expected JSON")))?;
+    let payload = message(args.payload)?;
     let changed = actor::operator(client, args.reason.as_deref())
         .signal(args.id, args.tenant.as_deref(), &args.name, &payload)
         .await;
@@ -31,4 +32,25 @@ pub(super) async fn run(client: &Client, args: Args, printer: &mut Printer) -> R
         other => Failure::usage(other.to_string()),
     })?;
     change::tell(args.id, changed, ("signalled", "has its message"), printer)
+}
+
+impl Args {
+    pub(super) fn ask(self) -> Result<Ask, Failure> {
+        let path: [&(dyn std::fmt::Display + Sync); 4] =
+            [&"jobs", &self.id, &"signals", &self.name];
+        Ask::post(&path, Shows::Member("id"))
+            .with("tenant", self.tenant)
+            .with("reason", self.reason)
+            .body(&message(self.payload)?)
+    }
+
+    pub(super) fn would(&self) -> Would {
+        let words = format!("leave the message {} for job {}", self.name, self.id);
+        Would::job(self.id, self.tenant.as_deref(), words)
+    }
+}
+
+fn message(payload: String) -> Result<Json, Failure> {
+    Json::parse(enqueue::text(payload)?)
+        .map_err(|error| Failure::usage(format!("payload: {error}; expected JSON")))
 }

@@ -5,7 +5,7 @@ use super::{Failure, Printer};
 use crate::compose::Database;
 use crate::platform::{self, Advice, TablesReport};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Show those that are well, too
     #[arg(long)]

@@ -2,12 +2,13 @@
 
 use windlass::Client;
 
+use super::ask::{Ask, Shows};
 use super::printer::table;
 use super::{Exit, Failure, Printer};
 use crate::compose::Database;
 use crate::operations::correlations::{Correlation, MOST_JOBS, follow};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// The id: a request's `x-correlation-id`, a message's property, the log's `correlationId`
     correlation_id: String,
@@ -55,4 +56,15 @@ fn shown(followed: &Correlation) -> String {
         })
         .collect();
     table(["AT", "WHAT", "ID", "NAME", "STATE", "DETAIL"], &rows)
+}
+
+impl Args {
+    pub(super) fn ask(self) -> Ask {
+        let columns = &["at", "what", "id", "name", "state", "detail"];
+        Ask::get(
+            &[&"correlations", &self.correlation_id],
+            Shows::Rows("entries", columns),
+        )
+        .with("tenant", self.tenant)
+    }
 }

@@ -10,7 +10,7 @@ use super::{Exit, Failure, Printer};
 use crate::backups::verify::Verification;
 use crate::backups::{BackupId, Backups, Evidence, Level};
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Args {
     /// Which target, by its name in the settings
     target: String,
@@ -72,4 +72,15 @@ fn text(evidence: &Evidence) -> String {
     let figures = evidence.figures.iter();
     lines.extend(figures.map(|(name, figure)| format!("  {name} = {figure}")));
     lines.join("\n") + "\n"
+}
+
+impl Args {
+    pub(super) fn words(&self) -> String {
+        let newest = || "the newest backup".to_owned();
+        let which = self
+            .backup
+            .as_ref()
+            .map_or_else(newest, |id| format!("backup {id}"));
+        format!("try out {which} of {} to level {}", self.target, self.level)
+    }
 }

@@ -5,12 +5,14 @@ use serde::Serialize;
 use uuid::Uuid;
 use windlass::{Client, JobId, Timestamp};
 
+use super::ask::{Ask, Shows};
+use super::dry::Would;
 use super::printer::table;
 use super::{Failure, Printer, actor};
 use crate::operations::webhooks::replay;
 use crate::records::{Delivery, Records};
 
-#[derive(Debug, clap::Subcommand)]
+#[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
     /// List attempts to tell a webhook, newest first
     Deliveries {
@@ -127,6 +129,57 @@ impl From<Delivery> for Line {
             error: delivery.error,
             duration_ms: delivery.duration_ms,
             at: delivery.at,
+        }
+    }
+}
+
+impl Command {
+    pub(super) fn ask(self) -> Ask {
+        match self {
+            Self::Deliveries {
+                webhook,
+                tenant,
+                limit,
+                before,
+            } => {
+                let columns = &[
+                    "id",
+                    "at",
+                    "event_type",
+                    "event_id",
+                    "attempt",
+                    "status",
+                    "error",
+                    "duration_ms",
+                ];
+                Ask::get(
+                    &[&"webhooks", &webhook, &"deliveries"],
+                    Shows::Rows("deliveries", columns),
+                )
+                .with("tenant", tenant)
+                .with("limit", Some(limit))
+                .with("cursor", before)
+            }
+            Self::Replay {
+                delivery,
+                tenant,
+                reason,
+            } => {
+                let path: [&(dyn std::fmt::Display + Sync); 4] =
+                    [&"webhooks", &"deliveries", &delivery, &"replay"];
+                Ask::post(&path, Shows::Member("job_id"))
+                    .with("tenant", tenant)
+                    .with("reason", reason)
+            }
+        }
+    }
+
+    pub(super) fn would(&self) -> Would {
+        match self {
+            Self::Deliveries { .. } => Would::Read,
+            Self::Replay { delivery, .. } => {
+                Would::Change(format!("tell the webhook of delivery {delivery} once more"))
+            }
         }
     }
 }

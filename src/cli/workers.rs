@@ -1,6 +1,7 @@
 use windlass::Client;
 use windlass::model::WorkerRecord;
 
+use super::ask::{Ask, Shows};
 use super::printer::table;
 use super::{Failure, Printer};
 
@@ -37,4 +38,11 @@ fn text(workers: &[WorkerRecord]) -> String {
         ],
         &rows,
     )
+}
+
+pub(super) fn ask() -> Ask {
+    let columns = &[
+        "id", "host", "pid", "version", "running", "slots", "queues", "beat_at", "draining",
+    ];
+    Ask::get(&[&"workers"], Shows::Rows("workers", columns))
 }

@@ -112,6 +112,7 @@ pub enum Reindexed {
 pub(super) trait Tables {
     async fn table_health(&self) -> Result<Vec<TableHealth>, Error>;
     async fn index_health(&self) -> Result<Vec<IndexHealth>, Error>;
+    async fn oldest_transaction_ms(&self) -> Result<Option<u64>, Error>;
     async fn reindex(
         &self,
         index: &str,
@@ -182,6 +183,12 @@ impl Platform {
                 })
                 .collect(),
         })
+    }
+
+    /// How long the oldest transaction of the database has been open, in milliseconds, as far as the
+    /// program's role may see; `None` if there is no other, and on SQLite.
+    pub async fn oldest_transaction_ms(&self) -> Result<Option<u64>, Error> {
+        self.repository.oldest_transaction_ms().await
     }
 
     /// Makes an index anew, by the name that the report gives it, while everybody works on. It waits at

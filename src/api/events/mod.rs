@@ -99,7 +99,7 @@ async fn listen(
     let stopped = state.feed.stop.clone().cancelled_owned();
     // In a task of its own: a client that does not read must not keep a look-up half done, and with it the
     // one connection that writes.
-    let ended = state.credentials.ended(Proof::of(&headers), caller);
+    let ended = state.credentials.clone().ended(Proof::of(&headers), caller);
     let ended = AbortOnDropHandle::new(tokio::spawn(ended));
     let frames = stream::iter([OPENED])
         .chain(stream::iter(missed))

@@ -25,6 +25,7 @@ pub(super) fn router() -> OpenApiRouter<ApiState> {
         .routes(routes!(enqueue::create_batch))
         .routes(routes!(read::show))
         .routes(routes!(operate::requeue))
+        .routes(routes!(operate::snooze))
         .routes(routes!(operate::cancel))
         .routes(routes!(operate::discard))
         .routes(routes!(rerun::rerun))

@@ -1,16 +1,16 @@
-//! `POST /v1/jobs/{id}/requeue`, `/cancel` and `/discard`.
+//! `POST /v1/jobs/{id}/requeue`, `/snooze`, `/cancel` and `/discard`.
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use windlass::JobId;
 use windlass::store::Changed;
+use windlass::{JobId, Timestamp};
 
 use crate::api::actor::Actor;
-use crate::api::query::{Id, Own, Scope};
+use crate::api::query::{Id, Own, Scope, of_tenant};
 use crate::api::schema::Guarded;
 use crate::api::{ApiState, Problem};
 
@@ -31,15 +31,45 @@ enum ChangeStatus {
     Asked,
 }
 
-/// Makes a job available now: revives a finished one with all its attempts, runs a waiting one at once.
+/// When, and on whose behalf.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RequeueAt {
+    /// When it is due, instead of now; it must lie ahead.
+    #[param(value_type = Option<String>, format = DateTime)]
+    run_at: Option<Timestamp>,
+    /// Only if the job is this tenant's; another one's is answered as if it were not there.
+    tenant: Option<String>,
+    /// Why, for the audit log.
+    reason: Option<String>,
+}
+
+/// Until when, and on whose behalf.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SnoozeUntil {
+    /// When it is due instead; it must lie ahead.
+    #[param(value_type = String, format = DateTime)]
+    run_at: Timestamp,
+    /// Only if the job is this tenant's; another one's is answered as if it were not there.
+    tenant: Option<String>,
+    /// Why, for the audit log.
+    reason: Option<String>,
+}
+
+of_tenant!(RequeueAt, SnoozeUntil);
+
+/// Makes a job available now, or at `run_at`: revives a finished one with all its attempts, runs a waiting one at once.
 #[utoipa::path(
     post,
     path = "/v1/jobs/{id}/requeue",
     operation_id = "requeueJob",
     tag = "jobs",
-    params(("id" = String, Path, format = Uuid), Scope),
+    params(("id" = String, Path, format = Uuid), RequeueAt),
     responses(
-        (status = 200, description = "It is available", body = ChangedJob),
+        (status = 200, description = "It is available, or will be at `run_at`", body = ChangedJob),
         (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Its state does not allow it, or another job holds its unique key", body = Problem, content_type = "application/problem+json"),
         Guarded
@@ -48,12 +78,47 @@ enum ChangeStatus {
 pub(super) async fn requeue(
     State(state): State<ApiState>,
     Id(id): Id,
-    Own(scope): Own<Scope>,
+    Own(scope): Own<RequeueAt>,
     actor: Actor,
 ) -> Result<Response, Problem> {
     let operator = actor.operator(&state, scope.reason.as_deref());
-    let changed = operator.requeue(id, scope.tenant.as_deref()).await?;
+    let tenant = scope.tenant.as_deref();
+    let changed = match scope.run_at {
+        Some(at) => operator
+            .requeue_at(id, tenant, at)
+            .await
+            .map_err(|error| Problem::of_operator(error, id))?,
+        None => operator.requeue(id, tenant).await?,
+    };
     answer("requeue", id, changed)
+}
+
+/// Lets a job that waits for its time, or for a worker, wait until another time; it keeps its attempts.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/snooze",
+    operation_id = "snoozeJob",
+    tag = "jobs",
+    params(("id" = String, Path, format = Uuid), SnoozeUntil),
+    responses(
+        (status = 200, description = "It waits until then", body = ChangedJob),
+        (status = 404, description = "There is no such job", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Its state does not allow it", body = Problem, content_type = "application/problem+json"),
+        Guarded
+    )
+)]
+pub(super) async fn snooze(
+    State(state): State<ApiState>,
+    Id(id): Id,
+    Own(until): Own<SnoozeUntil>,
+    actor: Actor,
+) -> Result<Response, Problem> {
+    let operator = actor.operator(&state, until.reason.as_deref());
+    let changed = operator
+        .snooze(id, until.tenant.as_deref(), until.run_at)
+        .await
+        .map_err(|error| Problem::of_operator(error, id))?;
+    answer("snooze", id, changed)
 }
 
 /// Stops a job for good, or asks it to stop if it runs.

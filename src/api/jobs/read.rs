@@ -1,11 +1,13 @@
 //! `GET /v1/jobs` and `GET /v1/jobs/{id}`.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use windlass::engine::Shown;
-use windlass::model::{AttemptOutcome, AttemptRecord, Cursor, Filter, Page};
+use windlass::model::{AttemptOutcome, AttemptRecord, Cursor, Filter, Found, Page};
 use windlass::{JobId, JobRecord, Timestamp};
 
 use crate::api::actor::Actor;
@@ -113,7 +115,8 @@ struct AttemptErrorView {
 pub(super) struct JobPage {
     /// Newest first.
     jobs: Vec<JobView>,
-    /// Pass as `after` for the next page; none on the last.
+    /// Pass as `after` for the next page; none on the last. What is rare among very many jobs is not sought
+    /// for long: a page may hold less than `limit`, or nothing, and still have a next one.
     #[schema(value_type = Option<String>)]
     next: Option<Cursor>,
 }
@@ -155,6 +158,11 @@ pub(super) struct ShowParams {
 
 of_tenant!(ListParams, ShowParams);
 
+/// For how long a page goes on looking for what fills it.
+const SEARCHING: Duration = Duration::from_millis(40);
+/// The same if it is for everything of one correlation id.
+const FOLLOWING: Duration = Duration::from_millis(500);
+
 /// Lists jobs, newest first.
 #[utoipa::path(
     get,
@@ -183,10 +191,15 @@ pub(super) async fn list(
         after,
         limit: limit + 1,
     };
-    let mut jobs = state.client.list(&filter, page).await?;
-    let more = jobs.len() > limit as usize;
-    jobs.truncate(limit as usize);
-    let next = jobs.last().filter(|_| more).map(|job| Cursor(job.id));
+    let within = match filter.correlation_id {
+        None => SEARCHING,
+        Some(_) => FOLLOWING,
+    };
+    let Found { mut jobs, mut next } = state.client.search(&filter, page, within).await?;
+    if jobs.len() > limit as usize {
+        jobs.truncate(limit as usize);
+        next = jobs.last().map(|job| Cursor(job.id));
+    }
     Ok(Json(JobPage {
         jobs: jobs.into_iter().map(JobView::from).collect(),
         next,

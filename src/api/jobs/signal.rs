@@ -7,7 +7,7 @@ use windlass::model::InvalidId;
 
 use super::operate::{self, ChangedJob};
 use crate::api::actor::Actor;
-use crate::api::body::Body;
+use crate::api::body::Anything;
 use crate::api::query::{Named, Own, Scope};
 use crate::api::schema::{Guarded, WithBody};
 use crate::api::{ApiState, Problem};
@@ -36,7 +36,7 @@ pub(super) async fn signal(
     Named((id, name)): Named<(String, String)>,
     Own(scope): Own<Scope>,
     actor: Actor,
-    Body(payload): Body<windlass::Json>,
+    Anything(payload): Anything,
 ) -> Result<Response, Problem> {
     let id: JobId = id
         .parse()

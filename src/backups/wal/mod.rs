@@ -28,6 +28,8 @@ const ASK: Duration = Duration::from_secs(10);
 const CANARY: Duration = Duration::from_mins(1);
 /// The shortest and the longest pause before connecting again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// File systems tell time in ticks: only a file that last changed before so long is known by its time.
+const SETTLED: Duration = Duration::from_millis(50);
 /// Who stays connected for so long is connected.
 const STEADY: Duration = Duration::from_secs(2);
 
@@ -210,8 +212,9 @@ impl<'a> Archiver<'a> {
                     .partial_at
                     .is_none_or(|at| at.elapsed() >= partial_every);
                 if (due || last_time) && known.partial != Some((file.name.clone(), file.changed)) {
+                    let settled = file.changed.elapsed().is_ok_and(|ago| ago > SETTLED);
                     self.put(&repositories, &file.path, now()).await?;
-                    known.partial = Some((file.name.clone(), file.changed));
+                    known.partial = settled.then(|| (file.name.clone(), file.changed));
                     known.partial_at = Some(Instant::now());
                 }
             } else if known.whole.contains(&file.name) {

@@ -61,6 +61,7 @@ statements! {
     NEAREST = "nearest";
     NEAREST_EXACT = "nearest_exact";
     NOTE_ADOPTION = "note_adoption";
+    OLDEST_TRANSACTION = "oldest_transaction";
     OPEN_CHANNELS = "open_channels";
     PARTITIONED = "partitioned";
     PREPARE_LOCK = "prepare_lock";

@@ -30,6 +30,13 @@ impl Tables for PostgresRepository {
             .await?)
     }
 
+    async fn oldest_transaction_ms(&self) -> Result<Option<u64>, Error> {
+        let open: Option<i64> = sqlx::query_scalar(sql::OLDEST_TRANSACTION)
+            .fetch_one(self.db.pool())
+            .await?;
+        Ok(open.and_then(|open| u64::try_from(open).ok()))
+    }
+
     async fn reindex(
         &self,
         index: &str,

@@ -18,6 +18,10 @@ impl Tables for SqliteRepository {
         Ok(Vec::new())
     }
 
+    async fn oldest_transaction_ms(&self) -> Result<Option<u64>, Error> {
+        Ok(None)
+    }
+
     async fn reindex(
         &self,
         _index: &str,
