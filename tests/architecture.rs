@@ -371,6 +371,11 @@ const STORE: Dialects = Dialects {
         },
         Only {
             dialect: "postgres",
+            names: &["backend", "forget_statements"],
+            why: "SQLite has no poolers",
+        },
+        Only {
+            dialect: "postgres",
             names: &["look_back", "known_cells", "new_cells"],
             why: "they begin at a remembered position or find what lies behind it; SQLite has no dead rows to avoid",
         },
@@ -424,8 +429,8 @@ const PLATFORM: Dialects = Dialects {
     only: &[
         Only {
             dialect: "postgres",
-            names: &["enter", "hidden_tables"],
-            why: "SQLite has no row security",
+            names: &["enter", "hidden_tables", "oldest_transaction"],
+            why: "SQLite has no row security, and no dead rows that a transaction could keep",
         },
         Only {
             dialect: "postgres",

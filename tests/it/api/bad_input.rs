@@ -71,6 +71,7 @@ fn cases() -> Vec<Case> {
         case("two bodies", post("/v1/jobs", "{\"kind\":\"greet\"} {}"), 400, "malformed-json", Some("body"), "send one JSON object"),
         case("bytes that are no text", post("/v1/jobs", &b"{\"kind\":\"\xff\"}"[..]), 400, "malformed-json", Some("body"), "send one JSON object"),
         case("not an object", post("/v1/jobs", "7"), 422, "invalid-field", Some("body"), "expected an object"),
+        case("a list of the fields", request(Method::PUT, "/v1/errors/0/mute", " [null, null]"), 422, "invalid-field", Some("body"), "expected an object"),
         case("bottomless nesting", post("/v1/jobs", format!("{{\"kind\":\"greet\",\"args\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000))), 422, "invalid-field", Some("args"), "nested more than 127 levels"),
         case("not declared as JSON", without(good(), "content-type"), 415, "not-json", Some("content-type"), "application/json"),
         case("no kind", post("/v1/jobs", "{}"), 422, "invalid-field", Some("kind"), "is missing; add it"),

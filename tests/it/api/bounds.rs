@@ -29,6 +29,10 @@ struct Server {
 }
 
 async fn serve(options: ServerOptions) -> Server {
+    serve_by(options, api::app).await
+}
+
+async fn serve_by(options: ServerOptions, app: fn(ApiState) -> Router) -> Server {
     let stop = CancellationToken::new();
     let client = Client::new(Arc::new(MemoryStore::default())).with_catalogue(kinds());
     let security = SecurityOptions {
@@ -37,7 +41,7 @@ async fn serve(options: ServerOptions) -> Server {
     };
     let metrics = telemetry::recorder().unwrap().handle();
     let state = ApiState::new(client, &options, &security, metrics).unwrap();
-    let app: Router = api::app(state.until(stop.clone(), &options));
+    let app = app(state.until(stop.clone(), &options));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = stop.clone();
@@ -158,4 +162,24 @@ async fn when_the_drain_is_over_it_ends_though_a_client_stays_connected() {
     let ended = tokio::time::timeout(PATIENCE, server.task).await;
     ended.unwrap().unwrap().unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_process_that_serves_no_api_says_what_it_does_not_know() {
+    let server = serve_by(ServerOptions::default(), api::probes).await;
+    for (asked, status, kind) in [
+        ("POST /health/live", "405", "method-not-allowed"),
+        ("GET /v1/jobs", "404", "no-such-route"),
+    ] {
+        let request = format!("{asked} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = exchange(server.address, &request).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        assert!(answer.contains("application/problem+json"), "{answer}");
+        assert!(answer.contains(kind), "{answer}");
+    }
+    server.stop.cancel();
+    server.task.await.unwrap().unwrap();
 }

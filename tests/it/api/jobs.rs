@@ -341,8 +341,12 @@ async fn another_tenants_job_is_answered_as_if_it_were_not_there() {
     let shown = api.get(&format!("/v1/jobs/{id}?tenant=evil")).await;
     assert_eq!(shown.status, StatusCode::NOT_FOUND);
     assert_eq!(shown.json()["type"], "/problems/job-not-found");
-    for verb in ["cancel", "discard", "requeue"] {
+    for verb in ["cancel", "discard", "requeue", "snooze"] {
         let path = format!("/v1/jobs/{id}/{verb}?tenant=evil");
+        let path = match verb {
+            "snooze" => path + "&run_at=2126-01-31T12:00:00Z",
+            _ => path,
+        };
         let answer = api.call(Method::POST, &path, None).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{verb}");
     }
@@ -383,4 +387,46 @@ async fn operators_cancel_discard_and_requeue() {
         refused["detail"],
         "a running job cannot be requeued; look at its state first"
     );
+}
+
+#[tokio::test]
+async fn operators_give_a_job_another_time() {
+    let api = Api::new();
+    let give = async |id, verb: &str, at: &str| {
+        let path = format!("/v1/jobs/{id}/{verb}?run_at={at}&reason=later");
+        api.call(Method::POST, &path, None).await
+    };
+    let time = "2126-01-31T12:00:00Z";
+    let due = time.parse().unwrap();
+
+    let id = api.post("/v1/jobs", greet()).await.id();
+    assert_eq!(give(id, "snooze", time).await.status, StatusCode::OK);
+    let job = api.job(id).await;
+    assert_eq!((job.state, job.run_at), (State::Scheduled, due));
+
+    let path = format!("/v1/jobs/{id}/discard");
+    assert_eq!(
+        api.call(Method::POST, &path, None).await.status,
+        StatusCode::OK
+    );
+    let refused = give(id, "snooze", time).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert_eq!(refused.json()["state"], "dead");
+    assert_eq!(give(id, "requeue", time).await.status, StatusCode::OK);
+    let job = api.job(id).await;
+    assert_eq!((job.state, job.run_at), (State::Scheduled, due));
+
+    for (verb, wrong) in [
+        ("requeue", "2001-01-31T12:00:00Z"),
+        ("snooze", "2001-01-31T12:00:00Z"),
+        ("snooze", "tomorrow"),
+    ] {
+        let refused = give(id, verb, wrong).await;
+        assert!(refused.status.is_client_error(), "{}", refused.text);
+        assert_eq!(refused.json()["field"], "run_at", "{}", refused.text);
+    }
+    let path = format!("/v1/jobs/{id}/snooze");
+    let without = api.call(Method::POST, &path, None).await;
+    assert!(without.status.is_client_error(), "{}", without.text);
+    assert_eq!(api.job(id).await.run_at, due);
 }

@@ -56,7 +56,7 @@ async fn every_route_but_health_asks_for_the_key() {
             }
         }
     }
-    assert_eq!(guarded, 57, "routes that need the key");
+    assert_eq!(guarded, 61, "routes that need the key");
 }
 
 /// A client may check what it sends against the description.

@@ -1,6 +1,6 @@
 //! What happened and what fails, as the dashboard asks for it.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use windlass::model::{AttemptError, AttemptOutcome, Counted, Finish, Measure, Recorded, Verdict};
 use windlass::store::Claim;
@@ -111,4 +111,81 @@ async fn errors_are_grouped_by_what_they_say() {
     let hours = groups[0]["per_hour"].as_array().unwrap();
     assert_eq!((hours.len(), &hours[23]), (24, &json!(2)));
     assert_eq!(answer(&api, "/v1/errors?kind=other").await["sampled"], 0);
+}
+
+#[tokio::test]
+async fn an_error_that_is_muted_comes_last_until_the_mute_ends() {
+    let api = Api::new();
+    for (name, error) in [("a", "full"), ("b", "full"), ("c", "no such host")] {
+        dead(&api, name, error).await;
+    }
+    let groups = async || answer(&api, "/v1/errors").await["groups"].clone();
+    let before = groups().await;
+    let fingerprint = before[0]["fingerprint"].as_str().unwrap();
+    let mute = format!("/v1/errors/{fingerprint}/mute");
+    let wish = json!({"reason": "known", "until": "2100-01-01T00:00:00Z"});
+    let muted = api.call(Method::PUT, &mute, Some(wish)).await;
+    assert_eq!(muted.status, 200, "{}", muted.text);
+    let told = muted.json();
+    assert_eq!(
+        (&told["reason"], &told["by"], &told["until"]),
+        (
+            &json!("known"),
+            &json!("admin"),
+            &json!("2100-01-01T00:00:00.000000Z")
+        )
+    );
+    let after = groups().await;
+    assert_eq!(after[1]["fingerprint"], fingerprint);
+    assert_eq!(
+        (&after[0]["muted"], &after[1]["muted"]),
+        (&Value::Null, &told)
+    );
+
+    assert_eq!(api.call(Method::DELETE, &mute, None).await.status, 204);
+    assert_eq!(groups().await, before);
+    let again = api.call(Method::DELETE, &mute, None).await;
+    assert_eq!(again.status, 404);
+    let log = answer(&api, "/v1/audit").await;
+    let actions: Vec<&Value> = log["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["action"])
+        .collect();
+    assert_eq!(actions, ["error.unmute", "error.mute"]);
+}
+
+#[tokio::test]
+async fn a_mute_that_cannot_be_is_refused_with_its_field() {
+    let api = Api::new();
+    for (field, path, wish) in [
+        ("fingerprint", "/v1/errors/nothing/mute", json!({})),
+        (
+            "until",
+            "/v1/errors/0a/mute",
+            json!({"until": "2000-01-01T00:00:00Z"}),
+        ),
+    ] {
+        let refused = api.call(Method::PUT, path, Some(wish)).await;
+        assert_eq!(refused.status, 422, "{path}");
+        assert_eq!(refused.json()["field"], field, "{path}");
+    }
+    assert_eq!(answer(&api, "/v1/audit").await["entries"], json!([]));
+}
+
+#[tokio::test]
+async fn the_system_tells_its_schema_and_that_a_store_in_memory_has_no_tables() {
+    let api = Api::new();
+    let system = answer(&api, "/v1/system").await;
+    assert_eq!(
+        (&system["store"], &system["tables"], &system["version"]),
+        (
+            &json!("memory"),
+            &json!([]),
+            &json!(env!("CARGO_PKG_VERSION"))
+        )
+    );
+    assert_eq!(system["schema"]["missing"], json!([]));
+    assert!(system["answered_in_ms"].is_f64(), "{system}");
 }

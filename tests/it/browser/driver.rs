@@ -50,9 +50,10 @@ impl WebDriverCompatibleCommand for ReadLog {
     }
 }
 
-impl Browser {
-    /// Of this size, looking at nothing yet; paths are of `home`.
-    pub(super) async fn open(home: &str, (width, height): (u32, u32)) -> Self {
+/// A driver that listens, and its port. One that is told to take any port takes what is free for IPv4 and wants
+/// the same for IPv6; who loses that to another driver ends.
+async fn drive() -> (Child, String) {
+    for _ in 0..5 {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
@@ -61,12 +62,20 @@ impl Browser {
             .spawn()
             .expect("chromedriver is there: `scripts/services up` installs it");
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = loop {
-            let line = lines.next_line().await.unwrap().expect("chromedriver runs");
+        while let Some(line) = lines.next_line().await.unwrap() {
             if let Some((_, port)) = line.split_once("started successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
+                return (driver, port.trim_end_matches('.').to_owned());
             }
-        };
+        }
+        driver.wait().await.unwrap();
+    }
+    panic!("chromedriver ends before it listens");
+}
+
+impl Browser {
+    /// Of this size, looking at nothing yet; paths are of `home`.
+    pub(super) async fn open(home: &str, (width, height): (u32, u32)) -> Self {
+        let (driver, port) = drive().await;
         let arguments = [
             "--headless=new",
             "--no-sandbox",
@@ -160,10 +169,16 @@ impl Browser {
     pub(super) async fn press(&self, words: &str) {
         let script = "const root = document.querySelector('dialog[open]') ?? document;
             const found = [...root.querySelectorAll('button, a, input[type=checkbox]')].find((each) => !each.disabled
-                && each.offsetParent !== null && (each.innerText.trim() === arguments[0] || each.ariaLabel === arguments[0]));
+                && each.offsetParent !== null && ((each.innerText ?? each.textContent).trim() === arguments[0] || each.ariaLabel === arguments[0]));
             found?.click();
             return Boolean(found)";
         self.until(script, words).await;
+    }
+
+    /// Presses this in a dialog, once that is open: what opened it may be called the same.
+    pub(super) async fn confirm(&self, words: &str) {
+        self.see("dialog[open]").await;
+        self.press(words).await;
     }
 
     /// Writes into a field as a person does.
@@ -173,9 +188,24 @@ impl Browser {
         field.send_keys(words).await.unwrap();
     }
 
-    /// Chooses what has this value.
+    /// Chooses what has this value. The driver's own way tells the page of the change, and not of the input.
     pub(super) async fn choose(&self, css: &str, value: &str) {
-        self.see(css).await.select_by_value(value).await.unwrap();
+        self.set(css, value).await;
+    }
+
+    /// Sets a field for times, which takes keys in an order that depends on the browser's language.
+    pub(super) async fn choose_time(&self, css: &str, value: &str) {
+        self.set(css, value).await;
+    }
+
+    async fn set(&self, css: &str, value: &str) {
+        self.see(css).await;
+        let script = "const field = document.querySelector(arguments[0]);
+            field.value = arguments[1];
+            for (const name of ['input', 'change']) field.dispatchEvent(new Event(name, { bubbles: true }));
+            return field.value";
+        let set = self.run(script, vec![json!(css), json!(value)]).await;
+        assert_eq!(set, value, "{css} does not take it");
     }
 
     /// Presses keys, wherever the focus is.
@@ -197,6 +227,19 @@ impl Browser {
 
     pub(super) async fn run(&self, script: &str, arguments: Vec<Value>) -> Value {
         self.client.execute(script, arguments).await.unwrap()
+    }
+
+    /// What a cookie holds, those that no script can read too.
+    pub(super) async fn cookie(&self, name: &str) -> Option<String> {
+        let all = self.client.get_all_cookies().await.unwrap();
+        let found = all.into_iter().find(|cookie| cookie.name() == name);
+        found.map(|cookie| cookie.value().to_owned())
+    }
+
+    /// A script that answers by its last argument.
+    pub(super) async fn run_async(&self, script: &str, arguments: Vec<Value>) -> Value {
+        let answer = self.client.execute_async(script, arguments).await;
+        answer.unwrap()
     }
 
     pub(super) async fn picture(&self) -> Vec<u8> {

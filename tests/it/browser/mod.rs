@@ -1,16 +1,21 @@
 //! The dashboard in a real browser, over a real store of each dialect.
 
 mod actions;
+mod decisions;
 mod driver;
 mod operators;
 mod pages;
 mod pictures;
+mod roles;
 mod seed;
+mod tasks;
+mod wire;
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use metachat_jobs::api::{self, ApiState, Quarantine, SecurityOptions, ServerOptions};
+use metachat_jobs::backups::Backups;
 use metachat_jobs::platform::{Platform, Prepared};
 use metachat_jobs::records::{NewQuarantined, Records};
 use metachat_jobs::telemetry;
@@ -31,6 +36,8 @@ use driver::Browser;
 use seed::{HOSTILE, Seeded, seed};
 
 const KEY: &str = "a-key-of-the-browser-0123456789";
+/// On this machine there is no TLS, and the cookie is called so.
+const COOKIE: &str = "jobs-session";
 const DESKTOP: (u32, u32) = (1280, 860);
 
 /// Kinds that are enqueued and looked at; nothing here runs them.
@@ -60,7 +67,9 @@ fn registry() -> Registry<()> {
 /// A dashboard over a seeded store.
 struct House {
     url: String,
+    store: Arc<dyn Store>,
     seeded: Seeded,
+    records: Records,
     flow: String,
     stop: CancellationToken,
     engine: tokio::sync::Mutex<JoinHandle<()>>,
@@ -70,9 +79,16 @@ struct House {
 async fn on_postgres<F: Future<Output = ()> + Send + 'static>(
     test: impl FnOnce(Arc<House>) -> F + Send + 'static,
 ) {
+    on_postgres_with(Backups::default(), test).await;
+}
+
+async fn on_postgres_with<F: Future<Output = ()> + Send + 'static>(
+    backups: Backups,
+    test: impl FnOnce(Arc<House>) -> F + Send + 'static,
+) {
     support::with_postgres(async move |url| {
         let store = PgStore::connect(&url, &PgStoreOptions::default()).unwrap();
-        let house = House::build(support::postgres(&url, &[]), Arc::new(store)).await;
+        let house = House::build(support::postgres(&url, &[]), Arc::new(store), backups).await;
         test(Arc::clone(&house)).await;
         house.close().await;
     })
@@ -82,13 +98,20 @@ async fn on_postgres<F: Future<Output = ()> + Send + 'static>(
 async fn on_sqlite<F: Future<Output = ()> + Send + 'static>(
     test: impl FnOnce(Arc<House>) -> F + Send + 'static,
 ) {
+    on_sqlite_with(Backups::default(), test).await;
+}
+
+async fn on_sqlite_with<F: Future<Output = ()> + Send + 'static>(
+    backups: Backups,
+    test: impl FnOnce(Arc<House>) -> F + Send + 'static,
+) {
     let folder = tempfile::tempdir().unwrap();
     let db = support::sqlite(folder.path());
     let Db::Sqlite(sqlite) = &db else {
         unreachable!("support::sqlite makes a SQLite database")
     };
     let store = SqliteStore::new(sqlite.clone());
-    let house = House::build(db, Arc::new(store)).await;
+    let house = House::build(db, Arc::new(store), backups).await;
     test(Arc::clone(&house)).await;
     house.close().await;
 }
@@ -107,7 +130,7 @@ macro_rules! in_a_browser {
 use in_a_browser;
 
 impl House {
-    async fn build(db: Db, store: Arc<dyn Store>) -> Arc<Self> {
+    async fn build(db: Db, store: Arc<dyn Store>, backups: Backups) -> Arc<Self> {
         // As the program does; whoever was first in this process is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         store.migrate().await.unwrap();
@@ -137,7 +160,8 @@ impl House {
         let engine = tokio::spawn(engine.run(stop.clone()));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let app = api::app(state(&client, records, platform));
+        let state = state(&client, records.clone(), platform, &stop).with_backups(backups);
+        let app = api::app(state);
         let serving = stop.clone();
         let api = tokio::spawn(async move {
             api::serve(listener, app, &ServerOptions::default(), serving)
@@ -146,7 +170,9 @@ impl House {
         });
         let mut house = Self {
             url,
+            store,
             seeded,
+            records,
             flow: String::new(),
             stop,
             engine: engine.into(),
@@ -181,6 +207,22 @@ impl House {
         serde_json::from_str(&answer.text().await.unwrap()).unwrap()
     }
 
+    /// How the API answers to whoever has this cookie.
+    async fn shows(&self, cookie: &str) -> u16 {
+        let request = reqwest::Client::new().get(format!("{}/v1/session", self.url));
+        let request = request.header("cookie", format!("{COOKIE}={cookie}"));
+        request.send().await.unwrap().status().as_u16()
+    }
+
+    /// Ends the browser's session, as its holder does from elsewhere.
+    async fn end_session(&self, browser: &Browser) {
+        let cookie = browser.cookie(COOKIE).await.unwrap();
+        let request = reqwest::Client::new().delete(format!("{}/v1/session", self.url));
+        let request = request.header("cookie", format!("{COOKIE}={cookie}"));
+        let answer = request.header("origin", &self.url).send().await.unwrap();
+        assert_eq!(answer.status(), 204);
+    }
+
     /// Somebody at a desk, signed in.
     async fn operator(&self, name: &str) -> Browser {
         let browser = Browser::open(&self.url, DESKTOP).await;
@@ -199,7 +241,12 @@ impl House {
 /// The page about the system shows what this process counts.
 static METRICS: LazyLock<PrometheusHandle> = LazyLock::new(|| telemetry::install().unwrap());
 
-fn state(client: &Client, records: Records, platform: Platform) -> ApiState {
+fn state(
+    client: &Client,
+    records: Records,
+    platform: Platform,
+    stop: &CancellationToken,
+) -> ApiState {
     let server = ServerOptions {
         bind: [127, 0, 0, 1].into(),
         port: 0,
@@ -218,10 +265,11 @@ fn state(client: &Client, records: Records, platform: Platform) -> ApiState {
     };
     ApiState::new(client.clone(), &server, &security, metrics)
         .unwrap()
+        // A page's event stream would go on reading from a database that is being dropped.
+        .until(stop.clone(), &server)
         .with_late_after(Duration::from_mins(1))
         .with_quarantine(quarantine)
         .with_records(records)
-        .with_backups(metachat_jobs::backups::Backups::default())
 }
 
 fn schedules() -> Vec<Schedule> {

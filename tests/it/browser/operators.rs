@@ -7,6 +7,7 @@ use super::{House, in_a_browser};
 in_a_browser! {
     two_operators_see_what_the_other_did_and_rows_stay_where_they_are
     a_session_that_ended_leads_back_to_the_same_page
+    the_key_is_kept_nowhere_and_signing_out_ends_the_session
     a_server_that_went_away_is_said_to_be_stale
 }
 
@@ -41,9 +42,8 @@ async fn a_session_that_ended_leads_back_to_the_same_page(house: &House) {
     let browser = house.operator("ana").await;
     browser.visit("/queues?x=1").await;
     browser.read("delivery").await;
-    browser
-        .run("sessionStorage.setItem('jobs.key', JSON.stringify({key: 'revoked', name: 'ana'})); location.reload()", vec![])
-        .await;
+    // Somebody else has ended it: the page finds out by itself.
+    house.end_session(&browser).await;
     browser.read("Your session has ended").await;
     browser.fill("input[name=key]", "wrong").await;
     browser.press("Sign in").await;
@@ -51,7 +51,39 @@ async fn a_session_that_ended_leads_back_to_the_same_page(house: &House) {
     browser.fill("input[name=key]", super::KEY).await;
     browser.press("Sign in").await;
     browser.read("delivery").await;
-    assert_eq!(browser.path().await, "/queues");
+    let at = browser
+        .run("return location.pathname + location.search", vec![])
+        .await;
+    assert_eq!(at, "/queues?x=1");
+}
+
+async fn the_key_is_kept_nowhere_and_signing_out_ends_the_session(house: &House) {
+    let browser = house.operator("ana").await;
+    let kept = "return JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])";
+    let kept = browser.run(kept, vec![]).await;
+    let kept = kept.as_str().unwrap();
+    assert!(kept.contains("ana") && !kept.contains(super::KEY), "{kept}");
+    let cookie = browser.cookie(super::COOKIE).await.unwrap();
+    assert!(!kept.contains(&cookie), "a script sees the cookie");
+    // The page is there on reload, and in another tab.
+    browser.visit("/queues").await;
+    browser.read("delivery").await;
+    assert_eq!(house.shows(&cookie).await, 200);
+    browser.press("Sign out").await;
+    browser.see("input[name=key]").await;
+    assert_eq!(browser.cookie(super::COOKIE).await, None);
+    assert_eq!(house.shows(&cookie).await, 401);
+    let opened = &house.get("/v1/audit?action=session.open").await["entries"];
+    let closed = &house.get("/v1/audit?action=session.close").await["entries"];
+    assert_eq!(
+        (
+            opened.as_array().unwrap().len(),
+            closed.as_array().unwrap().len()
+        ),
+        (1, 1)
+    );
+    browser.visit("/").await;
+    browser.see("input[name=key]").await;
 }
 
 async fn a_server_that_went_away_is_said_to_be_stale(house: &House) {

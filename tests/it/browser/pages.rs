@@ -1,5 +1,8 @@
 //! Every page: that it shows what there is, says nothing to the console, and shuts nobody out.
 
+use windlass::model::MAX_ENQUEUE;
+use windlass::{Json, NewJob};
+
 use super::driver::Browser;
 use super::{DESKTOP, HOSTILE, House, KEY, in_a_browser, on_sqlite};
 
@@ -7,6 +10,7 @@ in_a_browser! {
     every_page_shows_what_there_is_and_the_console_stays_silent
     what_an_attacker_writes_is_text_wherever_it_is_shown
     filters_sorts_and_pages_are_in_the_address
+    a_search_goes_on_until_it_has_found_what_is_rare
 }
 
 /// Each page, and words that are only there once its data is.
@@ -43,6 +47,29 @@ pub(super) fn pages(house: &House) -> Vec<(&'static str, String, &'static str)> 
     ]
 }
 
+async fn a_search_goes_on_until_it_has_found_what_is_rare(house: &House) {
+    let job = |tag: &str| NewJob {
+        tags: vec![tag.into()],
+        ..NewJob::new("deliver_webhook", Json::empty_object())
+    };
+    let rare = job("rare");
+    let id = rare.id.to_string();
+    house.store.enqueue(&[rare], None).await.unwrap();
+    // The store looks at 100,000 at once.
+    for _ in 0..3 {
+        let newer: Vec<NewJob> = (0..MAX_ENQUEUE / 2).map(|_| job("frequent")).collect();
+        house.store.enqueue(&newer, None).await.unwrap();
+    }
+
+    let browser = house.operator("ana").await;
+    browser.visit("/jobs?tag=rare").await;
+    browser.read("1 job on this page").await;
+    let found = browser.text("main#page table.jobs code").await;
+    assert!(id.starts_with(&found[..8]), "{found} is not {id}");
+    browser.visit("/jobs?tag=nobody-has-this").await;
+    browser.read("No job matches").await;
+}
+
 /// What the console says beyond this: that a queue has no limits is an answer, and not a fault.
 async fn complaints(browser: &Browser) -> Vec<String> {
     let mut lines = browser.complaints().await;
@@ -59,6 +86,14 @@ async fn every_page_shows_what_there_is_and_the_console_stays_silent(house: &Hou
         let title = browser.text("main#page h1").await;
         assert!(!title.is_empty(), "{name} has no title");
         assert_eq!(complaints(&browser).await, [""; 0], "{name}");
+    }
+    browser.visit("/system").await;
+    browser.read("tells the time in").await;
+    let system = house.get("/v1/system").await;
+    for what in ["tables", "indexes"] {
+        for each in system[what].as_array().unwrap() {
+            browser.read(each["name"].as_str().unwrap()).await;
+        }
     }
     browser.visit("/").await;
     browser.read("5 dead jobs").await;

@@ -440,7 +440,11 @@ async fn whoever_gives_orders_is_in_the_audit_log() {
     let count = desk
         .json(&["bulk", "cancel", "--kind", "greet", "--dry-run"])
         .await;
-    assert_eq!(count, json!({"jobs": 2, "at_least": false, "id": null}));
+    let would = "cancel all jobs that match";
+    assert_eq!(
+        count,
+        json!({"dry_run": true, "would": would, "jobs": 2, "at_least": false})
+    );
     assert_eq!(desk.run(&["bulk", "cancel"]).await.exit, Exit::Usage);
     let bulk = desk.json(&["bulk", "cancel", "--all"]).await;
     let shown = desk.json(&["show", bulk["id"].as_str().unwrap()]).await;

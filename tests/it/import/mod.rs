@@ -85,7 +85,8 @@ impl Here {
             .store
             .list(&Filter::default(), page, None)
             .await
-            .unwrap();
+            .unwrap()
+            .jobs;
         let count = jobs.len();
         let mails: BTreeMap<u32, JobRecord> = jobs
             .into_iter()

@@ -132,7 +132,8 @@ async fn a_stock_store_is_moved_with_all_that_is_known_of_its_jobs() {
     let page = windlass::model::Page::default();
     let found = windlass::Store::list(&*here.store, &filter, page, None)
         .await
-        .unwrap();
+        .unwrap()
+        .jobs;
     let careful = &found[0];
     assert_eq!(
         (careful.state, careful.max_attempts, careful.priority),
@@ -181,7 +182,8 @@ async fn a_stock_store_is_moved_with_all_that_is_known_of_its_jobs() {
     };
     let jobs = windlass::Store::list(&*here.store, &failed, page, None)
         .await
-        .unwrap();
+        .unwrap()
+        .jobs;
     let of = |number: u32| {
         jobs.iter()
             .find(|job| job.args.decode::<Mail>().unwrap().number == number)
