@@ -24,12 +24,16 @@ fmt:
 
 lint:
     cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
-    shellcheck -x scripts/services scripts/test scripts/lib/*.sh benches/load/run .ci/run
+    shellcheck -x scripts/services scripts/test scripts/lib/*.sh benches/load/run benches/peers/run benches/peers/lib.sh crates/windlass/benches/run .ci/run
 
 # Benchmarks, against the private servers
 bench *args:
     scripts/services up
     eval "$(scripts/services env)" && cargo bench --workspace --all-features --locked {{ args }}
+
+# The engine beside its peers: --quick, --only NAME,NAME
+peers *args:
+    benches/peers/run {{ args }}
 
 # Load on the API, which asserts its budgets
 load *args:
