@@ -49,7 +49,7 @@ export function Trouble({ problem, retry }) {
 
 const WIDTHS = ["w1", "w2", "w3", "w4"];
 /** Stands in for rows that are on their way. */
-export const Skeleton = ({ rows = 6 }) => html`<div class="skeleton" aria-busy="true" aria-label="Loading">
+export const Skeleton = ({ rows = 6 }) => html`<div class="skeleton" role="status" aria-busy="true" aria-label="Loading">
   ${Array.from({ length: rows }, (_, row) => html`<i class=${WIDTHS[row % WIDTHS.length]}></i>`)}</div>`;
 
 /** Says what would be here, and how it comes here. */
